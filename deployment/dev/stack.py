@@ -57,6 +57,11 @@ class Stack:
         self._asterisk: Asterisk | None = None
 
     @property
+    def web(self) -> str:
+        """Address of the web process."""
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    @property
     def postgres(self) -> Postgres:
         """The stack's own PostgreSQL."""
         if self._postgres is None:

@@ -1,0 +1,38 @@
+# What a newcomer needs, in two commands: `make up` and `make test`. `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+DEV := $(PYTHON) -m deployment.dev
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: up test check bench lock setup help
+
+up: ## Set everything up and run it in the foreground, until Ctrl-C
+	@exec $(DEV) up
+
+setup: ## Bring the Python environment, the servers and the browser; start nothing
+	@$(DEV) setup
+
+test: setup ## Every test, with real servers and a real browser
+	@$(MAKE) --no-print-directory check
+	@if [ -f web/ui/package.json ]; then $(BIN)/python -c "from deployment.dev import interface; interface.npm(['test'])"; fi
+	@MURIMA_CHROMIUM="$$($(BIN)/python -c 'from deployment.dev import tools; print(tools.chromium())')" \
+		$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: ## Lint, format, types, import contracts, migrations complete
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy .
+	@$(BIN)/python -m deployment.dev.checks
+
+bench: setup ## The benchmarks of the README
+	@$(BIN)/python -m tests.bench
+
+lock: ## Resolve every dependency anew: Python, Debian
+	@$(BIN)/python -m pip install -q pip-tools
+	@for name in base dev; do (cd requirements && ../$(BIN)/python -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host --generate-hashes -o $$name.txt $$name.in); done
+	@$(DEV) lock
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

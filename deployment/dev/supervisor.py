@@ -1,0 +1,181 @@
+"""`make up`: the whole stack in the foreground, until Ctrl-C.
+
+Set-up first, then servers, migrations, the demo's tenants, Murima's own processes; then run.json with
+every address, written atomically, and written again whenever a process has been started anew. One stack
+runs per checkout: a lock on a file says so, and the file says which.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from deployment.dev import control, interface, machine, python
+from deployment.dev.asterisk import TRUNK_SOURCE
+from deployment.dev.murima import ORDER
+from deployment.dev.say import Trouble, say
+from deployment.dev.stack import Stack
+
+_LOOK_SECONDS = 0.25
+
+
+class Running:
+    """The lock that makes a second start in one checkout refuse, with address and pid."""
+
+    def __init__(self, home: Path) -> None:
+        (home / "run").mkdir(parents=True, exist_ok=True)
+        self._file = home / "run/supervisor"
+        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Trouble(self._who()) from None
+        self.tell("starting")
+
+    def tell(self, address: str) -> None:
+        """Record who runs here, for the one who is refused."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps({"pid": os.getpid(), "web": address}).encode(), 0)
+
+    def _who(self) -> str:
+        try:
+            other = json.loads(self._file.read_text())
+        except ValueError:
+            other = {"pid": "unknown", "web": "starting"}
+        return f"Murima runs here already: {other['web']} (pid {other['pid']}). Stop that one first (Ctrl-C there)."
+
+
+def up(home: Path, *, frozen: bool = False) -> None:
+    """Run the stack until a signal asks it to end."""
+    if os.environ.get("MURIMA_ENV") == "production":
+        raise Trouble("The local stack has demo secrets; it refuses to run with MURIMA_ENV=production.")
+    begun = time.monotonic()
+    home.mkdir(parents=True, exist_ok=True)
+    running = Running(home)
+    file = home / "run.json"
+    file.unlink(missing_ok=True)
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _n, _f: _end(ending, _f))
+    stack = Stack(home, durable=True, usual_ports=True, borrow=True, verbose=True, frozen=frozen)
+    try:
+        tenants = _start(stack)
+        running.tell(stack.web)
+        write_run_file(stack, tenants, file)
+        _greet(stack, tenants, time.monotonic() - begun)
+        _watch(stack, tenants, file, ending)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        say("stopping")
+        file.unlink(missing_ok=True)
+        stack.stop()
+
+
+def _end(ending: threading.Event, frame: FrameType | None) -> None:
+    ending.set()
+    raise KeyboardInterrupt
+
+
+def _start(stack: Stack) -> list[dict[str, Any]]:
+    builder = threading.Thread(target=_build_interface, daemon=True)
+    builder.start()
+    for part in ("postgres", "redis", "asterisk"):
+        say(f"starting {part}")
+        stack.start_part(part)
+    control.serve(stack.keeper, stack.home)
+    say("migrating the database")
+    manage(stack, "migrate_schemas", "--verbosity", "0")
+    tenants = load_demo(stack)
+    builder.join()
+    say("starting Murima")
+    stack.start_murima()
+    return tenants
+
+
+def _build_interface() -> None:
+    try:
+        interface.ensure()
+    except Trouble as trouble:
+        say(f"The browser application could not be built, the rest goes on: {trouble}")
+
+
+def load_demo(stack: Stack) -> list[dict[str, Any]]:
+    """The demo's tenants, made if they are not there: [{id, slug, numbers, users}]."""
+    if not list(machine.checkout().glob("web/*/*/management/commands/demo_load.py")):
+        return []
+    say("loading the demo's tenants")
+    printed = manage(stack, "demo_load", "--json")
+    tenants: list[dict[str, Any]] = json.loads(printed.strip().splitlines()[-1])["tenants"]
+    return tenants
+
+
+def manage(stack: Stack, *arguments: str) -> str:
+    """Run one management command against the stack and return what it prints."""
+    command = [str(python.interpreter()), "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=machine.checkout(), env={**os.environ, **stack.environment}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise Trouble(f"manage.py {arguments[0]} failed ({done.returncode}):\n{(done.stdout + done.stderr).strip()[-3000:]}")
+    return done.stdout
+
+
+def write_run_file(stack: Stack, tenants: list[dict[str, Any]], file: Path) -> None:
+    """Write run.json, atomically; its shape is part of the surface."""
+    status = stack.keeper.status()
+    environment = {**os.environ, **stack.environment}
+    port = stack.ports
+    shown = {
+        "web": stack.web,
+        "tenants": [{**t, "url": f"http://{t['slug']}.localhost:{port['web']}"} for t in tenants],
+        "sip": {
+            "trunk": f"127.0.0.1:{port['sip']}", "trunk_source": TRUNK_SOURCE,
+            "registrar": f"127.0.0.1:{port['sip']}", "websocket": environment["MURIMA_SIP_WEBSOCKET"],
+        },
+        "asterisk": {
+            "version": stack.asterisk.version if "asterisk" in status else None, "ari": environment["MURIMA_ARI_URL"],
+            "ari_user": environment["MURIMA_ARI_USER"], "ari_password": environment["MURIMA_ARI_PASSWORD"],
+        },
+        "database": environment["MURIMA_DATABASE_URL"],
+        "redis": environment["MURIMA_REDIS_URL"],
+        "metrics": {n: f"http://127.0.0.1:{port['metrics_' + n]}/metrics" for n in ORDER if n in status},
+        "pids": {"supervisor": os.getpid(), **{n: s["pid"] for n, s in status.items() if s["pid"]}},
+    }  # fmt: skip
+    temporary = file.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as target:
+        json.dump(shown, target, indent=1)
+    temporary.replace(file)
+
+
+def _watch(stack: Stack, tenants: list[dict[str, Any]], file: Path, ending: threading.Event) -> None:
+    """Write run.json again whenever a process has another pid and answers."""
+    written = {n: s["pid"] for n, s in stack.keeper.status().items()}
+    while not ending.wait(_LOOK_SECONDS):
+        now = {n: s["pid"] for n, s in stack.keeper.status().items()}
+        if now != written and all(stack.keeper.ready(n) for n, pid in now.items() if pid and pid != written.get(n)):
+            write_run_file(stack, tenants, file)
+            written = now
+
+
+def _greet(stack: Stack, tenants: list[dict[str, Any]], seconds: float) -> None:
+    say(f"\nMurima is up ({seconds:.1f} s).  {stack.web}")
+    for tenant in tenants:
+        say(f"\n  {tenant['slug']}: http://{tenant['slug']}.localhost:{stack.ports['web']}")
+        for number in tenant.get("numbers", []):
+            say(f"    number {number['number']} -> {number['queue']}")
+        for user in tenant.get("users", []):
+            say(f"    {user['role']:<16} {user['email']}  {user['password']}")
+    say(f"\n  logs: {stack.home / 'log'}   details: {stack.home / 'run.json'}   stop: Ctrl-C\n")
