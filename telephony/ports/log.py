@@ -13,7 +13,11 @@ class Log(Protocol):
     epoch: int
 
     def append(self, entries: list[Entry], parties: list[Party]) -> None:
-        """Write to the segment; returns when the bytes are the kernel's. Waits for no disk, no server."""
+        """Write to the segment; returns when the bytes are the kernel's. Waits for no disk, no server.
+
+        Entries of one call may be of several steps of one tenant. OSError: nothing of it counts; the caller
+        must stop, since its floor is ahead of the log.
+        """
         ...
 
     async def committed(self, tenant: TenantId, seq: int, within: float) -> str:
@@ -24,7 +28,18 @@ class Log(Protocol):
         """Every floor as of the last entry, from the newest checkpoints and the entries after them."""
         ...
 
-    async def checkpoint(self, view: View) -> None: ...
+    async def checkpoint(self, view: View) -> None:
+        """Encodes at once, before the first await: the view goes on changing."""
+        ...
+
+    async def still_ours(self, within: float) -> bool:
+        """Read the shard's epoch: False when another daemon has a newer one. PostgreSQL away: True, since
+        nobody can have taken the epoch there. Asked before the executor's door opens after a stall."""
+        ...
+
+    async def watch(self) -> None:
+        """Runs the followers; returns never, raises Fenced as soon as one of them learns of another owner."""
+        ...
 
 
 class Fenced(Exception):

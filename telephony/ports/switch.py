@@ -1,11 +1,22 @@
-"""The switch: Asterisk as the shell sees it."""
+"""The switch: Asterisk as the shell sees it.
+
+Upwards come notes: things that happened to channels and devices, named by the switch's own ids. Which call
+and tenant a channel belongs to is the shell's knowledge, not the adapter's. Downwards go the engine's
+commands, one at a time per lane. Every note and every command belongs to a node, since there may be several
+switches one day. Every wait has a deadline inside; errors are SwitchError.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from telephony.contract.clock import Instant
+from telephony.contract.ids import Endpoint, TenantId
+from telephony.contract.roster import Device
 from telephony.engine.commands import SwitchCommand
+
+LANES = 8
+"""Commands of one conversation share a lane; lanes run side by side."""
 
 
 class SwitchError(Exception):
@@ -16,13 +27,127 @@ class SwitchError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One raw event of the switch, already typed by the adapter (see adapters/ari/translate)."""
+class LegRefused(SwitchError):
+    """The switch would not create or dial an agent's leg: the phone is not registered."""
 
-    kind: str
+
+class SwitchTooOld(Exception):
+    """The switch's version lacks what we rely on; the text says which and why."""
+
+
+# --- notes: what happened -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerCame:
+    """A channel entered our application from the inbound context."""
+
     node: str
-    event: object
+    channel: str
+    trunk: str
+    dialled: str
+    """As the dialplan filtered it: digits, perhaps a leading '+'."""
+    first_arrival: Instant
+    number: str
+    name: str
+    """Number and name come from outside: cleaned of control and bidirectional characters, bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUpSeen:
+    """A hint, perhaps repeated: the channel is about to end, with this Q.850 cause (0 when unknown)."""
+
+    node: str
+    channel: str
+    cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLeft:
+    """The channel left our application; it may live on in the dialplan."""
+
+    node: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelEnded:
+    node: str
+    channel: str
+    cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelUp:
+    """The channel was answered."""
+
+    node: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelHeld:
+    """The phone itself put the call on hold, or took it off."""
+
+    node: str
+    channel: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSeen:
+    node: str
+    endpoint: Endpoint
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchUp:
+    """Events flow (again). `boot` names the switch's start; another one than before: its calls are gone."""
+
+    node: str
+    boot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchDown:
+    """Events do not flow: we are blind until SwitchUp."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Something may have been missed: compare with the switch's lists."""
+
+    node: str
+    why: str
+    """A stable code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """Somebody else took our application: their commands are as good as ours, events go to them."""
+
+    node: str
+
+
+Note = (
+    CallerCame
+    | HangUpSeen
+    | ChannelLeft
+    | ChannelEnded
+    | ChannelUp
+    | ChannelHeld
+    | DeviceSeen
+    | SwitchUp
+    | SwitchDown
+    | Doubt
+    | Replaced
+)
+
+
+# --- lists: what is -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +161,8 @@ class ChannelSeen:
     in_application: bool
     arguments: tuple[str, ...]
     """Arguments of Stasis(), for callers that we have not met."""
-    caller_number: str
-    caller_name: str
+    number: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +172,47 @@ class BridgeSeen:
 
 
 class Switch(Protocol):
-    """Every wait has a deadline inside; errors are SwitchError."""
+    """One node."""
 
-    async def carry_out(self, command: SwitchCommand) -> None: ...
+    node: str
+
+    def notes(self) -> AsyncIterator[Note]:
+        """Until cancelled; connects and reconnects by itself. Raises SwitchTooOld."""
+        ...
+
+    async def carry_out(self, command: SwitchCommand, lane: int, shown: str) -> None:
+        """`shown` is the caller id on an agent's phone; lane is 0..LANES-1. Raises SwitchError."""
+        ...
+
+    async def give_back(self, channel: str) -> None:
+        """Return a caller to the dialplan's fallback; one that is gone is no error."""
+        ...
+
+    async def hang_up(self, channel: str) -> None:
+        """End a channel of ours that nobody owns; one that is gone is no error."""
+        ...
+
+    async def destroy_bridge(self, bridge: str) -> None: ...
 
     async def ping(self) -> None:
-        """Answered on the event socket: every frame sent before it has been read when this returns."""
+        """Answered on the event socket. When this returns, every note of a frame sent before the answer has
+        been yielded and taken."""
         ...
 
     async def channels(self) -> list[ChannelSeen]: ...
 
     async def bridges(self) -> list[BridgeSeen]: ...
 
-    async def renew_lease(self, until_seconds: int) -> None: ...
+    async def devices(self) -> dict[Endpoint, bool]:
+        """Every phone that the switch knows, and whether it is reachable."""
+        ...
 
-    def events(self) -> AsyncIterator[Seen]: ...
+    async def renew_lease(self, seconds: int) -> None:
+        """MURIMA_LEASE = the switch's own clock, as of an answer just received, + seconds."""
+        ...
+
+    async def provision(self, tenant: TenantId, device: Device) -> bool:
+        """Make the device known when it is missing or different; True when something was written."""
+        ...
+
+    async def withdraw(self, endpoint: Endpoint) -> None: ...
