@@ -1,5 +1,11 @@
 # What a newcomer needs, in two commands: `make up` and `make test`. `make help` lists the rest.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first Python that really starts, is new enough and can make an environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+ifeq ($(PYTHON),)
+$(error No Python >= 3.11 and < 3.14 with venv was found. Debian: apt-get install python3-venv)
+endif
 DEV := $(PYTHON) -m deployment.dev
 BIN := .venv/bin
 PYTEST_ARGS ?=

@@ -1,9 +1,9 @@
 """`python3 -m deployment.dev COMMAND`: what the Makefile calls, with any Python >= 3.11.
 
-  up        set everything up and run it in the foreground
-  setup     bring everything that tests need (environment, servers, browser, application), start nothing
-  lock      resolve the Debian packages anew and write the lock files
-  hold, release, restart NAME; status      drive a running stack
+up        set everything up and run it in the foreground
+setup     bring everything that tests need (environment, servers, browser, application), start nothing
+lock      resolve the Debian packages anew and write the lock files
+hold, release, restart NAME; status      drive a running stack
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ from deployment.dev.say import Trouble, say
 from deployment.dev.supervisor import up
 
 
+_COMMANDS = ("up", "setup", "lock", "hold", "release", "restart", "status")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; 0 when it went well, 1 with the reason on standard error when not."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the one place that older Pythons reach
-        say(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Run make with PYTHON=python3.11")
+        say(
+            f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Run make with PYTHON=python3.11"
+        )
         return 1
     parser = argparse.ArgumentParser(prog="python3 -m deployment.dev")
-    parser.add_argument("command", choices=["up", "setup", "lock", "hold", "release", "restart", "status"])
+    parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("name", nargs="?", default="")
     parser.add_argument("--frozen", action="store_true", help="refuse packages other than the locked ones")
     chosen = parser.parse_args(arguments)

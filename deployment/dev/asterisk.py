@@ -29,13 +29,19 @@ _SOCKET_PATH_LIMIT = 100
 
 
 class Asterisk:
-    """One Asterisk on its own ports; `retry_seconds` is how long the dialplan waits for the daemon."""
+    """One Asterisk on its own ports; its dialplan waits `retry_seconds` for an absent daemon."""
 
     def __init__(
         self, home: Path, ports: dict[str, int], rtp: tuple[int, int], keys: dict[str, str], found: tools.Asterisk,
         *, shard: str = "0", node: str = "a", retry_seconds: int = 60,
     ) -> None:  # fmt: skip
-        self.root, self._ports, self._rtp, self._keys, self._found = home / "asterisk", ports, rtp, keys, found
+        self.root, self._ports, self._rtp, self._keys, self._found = (
+            home / "asterisk",
+            ports,
+            rtp,
+            keys,
+            found,
+        )
         self._shard, self._node, self._retry_seconds = shard, node, retry_seconds
 
     @property
@@ -70,7 +76,16 @@ class Asterisk:
         )  # fmt: skip
 
     def _lay_out(self) -> None:
-        for name in ("etc/generated", "lib/keys", "lib/agi-bin", "spool/recording", "log", "run", "cache", "sounds"):
+        for name in (
+            "etc/generated",
+            "lib/keys",
+            "lib/agi-bin",
+            "spool/recording",
+            "log",
+            "run",
+            "cache",
+            "sounds",
+        ):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         sounds.make(self.root / "music", self.root / "prompts")
         for old in (self.root / "etc").glob("*.conf"):

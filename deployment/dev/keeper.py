@@ -186,7 +186,7 @@ class Keeper:
         def run() -> None:
             try:
                 job()
-            except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            except BaseException as error:  # handed to the caller below
                 problem.append(error)
             done.set()
 
@@ -242,8 +242,8 @@ class Keeper:
         )
         with self.log(spec.name).open("ab") as log:
             child.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **spec.environment},
-                cwd=spec.directory or self._home, start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **spec.environment}, cwd=spec.directory or self._home, start_new_session=True,
             )  # fmt: skip
         child.starts += 1
         self._record()

@@ -122,7 +122,8 @@ def require_mirror() -> list[str]:
     if not found:
         raise Trouble(
             "No Debian archive is configured for apt on this machine, so missing servers cannot be fetched.\n"
-            "Install them yourself (PostgreSQL >= 15 with contrib, Redis >= 7 or valkey, Asterisk >= 22.10.1 and < 23) "
+            "Install them yourself (PostgreSQL >= 15 with contrib, Redis >= 7 or valkey, "
+            "Asterisk >= 22.10.1 and < 23) "
             "or set MURIMA_DEBIAN_MIRROR to the base address of a Debian mirror."
         )
     return found

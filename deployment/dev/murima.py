@@ -42,7 +42,8 @@ def _spec(stack: Stack, name: str, root: Path) -> Spec:
         "daemon": [python_, "-m", "telephony"],
         "web": [str(bin_ / "daphne"), "-b", host, "-p", port, "--no-server-name", "config.asgi:application"],
         "intake": [python_, "manage.py", "intake"],
-        "worker": [str(bin_ / "celery"), "-A", "config.celery", "worker", "--pool", "threads", "-c", "4", "-l", "warning"],
+        "worker": [str(bin_ / "celery"), "-A", "config.celery", "worker", "--pool", "threads",
+                   "-c", "4", "-l", "warning"],
         "beat": [str(bin_ / "celery"), "-A", "config.celery", "beat", "-l", "warning",
                  "-s", str(stack.home / "run/beat-schedule"), "--pidfile="],
     }  # fmt: skip

@@ -47,8 +47,8 @@ class Postgres:
         password.write_text(self._keys["postgres"])
         machine.give(self._data)
         machine.give(password)
-        command = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-E", "UTF8",
-                   "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]  # fmt: skip
+        command = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres",
+                   "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]  # fmt: skip
         try:
             _run("initdb", demote(command, parent=0, death_signal=0, as_server=True), {})
         finally:
@@ -80,9 +80,10 @@ class Postgres:
         """Make roles, extensions and the database; harmless when they are there."""
         lines = []
         for role in ROLES:
-            lines.append(f"SELECT 'CREATE ROLE murima_{role}' WHERE NOT EXISTS "
-                         f"(SELECT FROM pg_roles WHERE rolname = 'murima_{role}') \\gexec")  # fmt: skip
-            lines.append(f"ALTER ROLE murima_{role} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{self._keys[role]}';")
+            lines.append(_unless("pg_roles", "rolname", f"murima_{role}", f"CREATE ROLE murima_{role}"))
+            lines.append(
+                f"ALTER ROLE murima_{role} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{self._keys[role]}';"
+            )
         lines += ["CREATE SCHEMA IF NOT EXISTS extensions;", "GRANT USAGE ON SCHEMA extensions TO PUBLIC;"]
         lines += [f"CREATE EXTENSION IF NOT EXISTS {name} SCHEMA extensions;" for name in EXTENSIONS]
         self.sql("\n".join(lines), "template1")
@@ -90,13 +91,12 @@ class Postgres:
 
     def create_database(self, name: str) -> None:
         """Make a database owned by murima_owner, with the extensions, if there is none."""
-        self.sql(f"SELECT 'CREATE DATABASE {name} OWNER murima_owner' WHERE NOT EXISTS "
-                 f"(SELECT FROM pg_database WHERE datname = '{name}') \\gexec")  # fmt: skip
+        self.sql(_unless("pg_database", "datname", name, f"CREATE DATABASE {name} OWNER murima_owner"))
 
     def sql(self, text: str, database: str = "postgres") -> str:
         """Run statements as the superuser and return what psql prints."""
-        command = [str(self._binaries / "psql"), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
-                   "-p", str(self._port), "-U", "postgres", "-d", database]  # fmt: skip
+        command = [str(self._binaries / "psql"), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1",
+                   "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", "-d", database]  # fmt: skip
         return _run("psql", command, {"PGPASSWORD": self._keys["postgres"], "PGCONNECT_TIMEOUT": "5"}, text)
 
     def _answers(self) -> bool:
@@ -106,9 +106,21 @@ class Postgres:
             return False
 
 
+def _unless(table: str, column: str, name: str, statement: str) -> str:
+    """A statement for psql that runs only while the catalogue has no such name (all names are our own)."""
+    return f"SELECT '{statement}' WHERE NOT EXISTS (SELECT FROM {table} WHERE {column} = '{name}') \\gexec"  # noqa: S608
+
+
 def _run(what: str, command: list[str], extra: dict[str, str], text: str = "") -> str:
     done = subprocess.run(
-        command, input=text, capture_output=True, text=True, env={**os.environ, **extra}, timeout=60, check=False, cwd="/"
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **extra},
+        timeout=60,
+        check=False,
+        cwd="/",
     )
     if done.returncode:
         raise Trouble(f"{what}: {done.stderr.strip()[-600:]}")

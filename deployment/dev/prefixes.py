@@ -30,12 +30,11 @@ _HOST_OWNS = {"libc6", "libc-bin"}
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How one server is brought: `needed` are the packages that it uses out of its closure."""
+    """How one server is brought; locks/needed.txt lists what it uses out of its closure."""
 
     name: str
     suite: str
     wanted: tuple[str, ...]
-    needed: str
     finish: Callable[[Path], None]
     own_libc: bool = False
     floor: tuple[int, ...] = ()
@@ -96,36 +95,13 @@ def _finish_chromium(root: Path) -> None:
     _script(root, "chromium", "usr/lib/chromium/chromium", extra)
 
 
-_ASTERISK = """asterisk asterisk-modules asterisk-core-sounds-en-gsm libc6 libgcc-s1 libstdc++6 libbsd0 libcap2
- libcom-err2 libcrypt1 libedit2 libgsm1 libgssapi-krb5-2 libjansson4 libk5crypto3 libkeyutils1 libkrb5-3 libkrb5support0
- libldap2 libmd0 libnspr4 libnss3 libopus0 libpq5 libsasl2-2 libsqlite3-0 libsrtp2-1 libssl3t64 libsystemd0 libtinfo6
- liburiparser1 libuuid1 libxml2-16 libxslt1.1 libzstd1 zlib1g"""
-_REDIS = """redis-server redis-tools libatomic1 libcap2 libgcc-s1 libgcrypt20 libgpg-error0 libjemalloc2 liblz4-1 liblzf1
- liblzma5 libssl3 libsystemd0 libzstd1"""
-_POSTGRES = """postgresql-15 postgresql-client-15 libaudit1 libcap-ng0 libcap2 libcom-err2 libffi8 libgcc-s1 libgcrypt20
- libgmp10 libgnutls30 libgpg-error0 libgssapi-krb5-2 libhogweed6 libicu72 libidn2-0 libk5crypto3 libkeyutils1 libkrb5-3
- libkrb5support0 libldap-2.5-0 liblz4-1 liblzma5 libnettle8 libp11-kit0 libpam0g libpq5 libreadline8 libsasl2-2 libssl3
- libstdc++6 libsystemd0 libtasn1-6 libtinfo6 libunistring2 libxml2 libzstd1 zlib1g tzdata"""
-_CHROMIUM = """chromium chromium-common fontconfig-config fonts-dejavu-core libstdc++6 libasound2 libasyncns0
- libatk-bridge2.0-0 libatk1.0-0
- libatspi2.0-0 libavahi-client3 libavahi-common3 libblkid1 libbrotli1 libbsd0 libcairo2 libcap2 libcom-err2 libcups2
- libdatrie1 libdav1d6 libdbus-1-3 libdouble-conversion3 libdrm2 libexpat1 libffi8 libflac12 libfontconfig1 libfreetype6
- libfribidi0 libgbm1 libgcc-s1 libgcrypt20 libglib2.0-0 libgmp10 libgnutls30 libgpg-error0 libgraphite2-3
- libgssapi-krb5-2 libharfbuzz-subset0 libharfbuzz0b libhogweed6 libidn2-0 libjpeg62-turbo libk5crypto3 libkeyutils1
- libkrb5-3 libkrb5support0 liblcms2-2 liblz4-1 liblzma5 libmd0 libminizip1 libmount1 libmp3lame0 libmpg123-0 libnettle8
- libnspr4 libnss3 libogg0 libopenh264-7 libopenjp2-7 libopus0 libp11-kit0 libpango-1.0-0 libpcre2-8-0 libpixman-1-0
- libpng16-16 libpulse0 libselinux1 libsndfile1 libsystemd0 libtasn1-6 libthai0 libudev1 libunistring2 libvorbis0a
- libvorbisenc2 libwayland-server0 libx11-6 libx11-xcb1 libxau6 libxcb-render0 libxcb-shm0 libxcb1 libxcomposite1
- libxdamage1 libxdmcp6 libxext6 libxfixes3 libxi6 libxkbcommon0 libxnvctrl0 libxrandr2 libxrender1 libzstd1 xkb-data
- zlib1g"""
-
 RECIPES = {
     r.name: r
     for r in (
-        Recipe("asterisk", "forky", ("asterisk",), _ASTERISK, _finish_asterisk, True, (22, 10, 1), (23,)),
-        Recipe("redis", "bookworm", ("redis-server",), _REDIS, _finish_redis),
-        Recipe("postgres", "bookworm", ("postgresql-15", "tzdata"), _POSTGRES, _finish_postgres),
-        Recipe("chromium", "bookworm", ("chromium",), _CHROMIUM, _finish_chromium),
+        Recipe("asterisk", "forky", ("asterisk",), _finish_asterisk, True, (22, 10, 1), (23,)),
+        Recipe("redis", "bookworm", ("redis-server",), _finish_redis),
+        Recipe("postgres", "bookworm", ("postgresql-15", "tzdata"), _finish_postgres),
+        Recipe("chromium", "bookworm", ("chromium",), _finish_chromium),
     )
 }
 
@@ -188,10 +164,12 @@ def _newest(recipe: Recipe, gone: str) -> list[debian.Package]:
     number = version(main.version)
     if (recipe.floor and number < recipe.floor) or (recipe.ceiling and number >= recipe.ceiling):
         raise Trouble(
-            f"The archive now has {main.name} {main.version}, which Murima was not written for. Locked: {gone}."
+            f"The archive now has {main.name} {main.version}, which Murima was not "
+            f"written for. Locked: {gone}."
         )
     say(
-        f"  NOTE: locked package {gone} has left the archive; taking {main.name} {main.version} and what it needs"
+        f"  NOTE: locked package {gone} has left the archive; taking {main.name} {main.version} "
+        "and what it needs"
     )
     return packages
 
@@ -211,12 +189,14 @@ def _place(recipe: Recipe, packages: list[debian.Package]) -> Path:
 def _require_host(recipe: Recipe) -> None:
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise Trouble(
-            f"{recipe.name} is not installed, and can only be fetched for Linux on x86-64. Install it yourself."
+            f"{recipe.name} is not installed, and can only be fetched for Linux on x86-64. "
+            "Install it yourself."
         )
     kind, number = platform.libc_ver()
     if not recipe.own_libc and (kind != "glibc" or version(number) < (2, 36)):
         raise Trouble(
-            f"{recipe.name} is not installed, and the fetched one needs glibc 2.36; this machine has {kind} {number}."
+            f"{recipe.name} is not installed, and the fetched one needs glibc 2.36; "
+            f"this machine has {kind} {number}."
         )
 
 
@@ -239,8 +219,14 @@ class exclusive:  # noqa: N801 - reads as a statement: with exclusive("name")
         os.close(self._descriptor)
 
 
+def _needed(name: str) -> set[str]:
+    """The packages under [name] in locks/needed.txt."""
+    chapter = (LOCKS / "needed.txt").read_text().split(f"[{name}]\n")[1]
+    return set(chapter.split("[")[0].split())
+
+
 def lock(name: str) -> None:
     """Write the lock file of `name` anew from what the archive has today."""
     recipe = RECIPES[name]
-    packages = debian.resolve(recipe.suite, list(recipe.wanted), set(recipe.needed.split()))
+    packages = debian.resolve(recipe.suite, list(recipe.wanted), _needed(name))
     debian.write_lock(LOCKS / f"{name}.json", recipe.suite, packages)

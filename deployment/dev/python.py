@@ -8,7 +8,6 @@ which a stamp beside it tells, so that an ordinary start costs nothing.
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +63,8 @@ def _create(where: Path) -> None:
     )
     if done.returncode:
         raise Trouble(
-            f"No virtual environment could be made: {done.stdout.strip()[-400:]}\nDebian: install python3-venv."
+            f"No virtual environment could be made: {done.stdout.strip()[-400:]}\n"
+            "Debian: install python3-venv."
         )
 
 
@@ -88,8 +88,8 @@ def tool(name: str) -> Path:
     with exclusive(f"tool-{name}"):
         if not (place / ".whole").exists():
             place.mkdir(parents=True, exist_ok=True)
-            _pip(["install", "-q", "--require-hashes", "--only-binary=:all:", "--upgrade", "--target", str(place),
-                  "-r", str(lock)])  # fmt: skip
+            _pip(["install", "-q", "--require-hashes", "--only-binary=:all:", "--upgrade",
+                  "--target", str(place), "-r", str(lock)])  # fmt: skip
             (place / ".whole").touch()
-    os.chmod(place, 0o755)
+    place.chmod(0o755)  # noqa: S103 - the servers' user reads it
     return place

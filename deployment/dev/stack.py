@@ -26,7 +26,7 @@ _NAMED_BY = {"postgres": "MURIMA_DATABASE_URL", "redis": "MURIMA_REDIS_URL", "as
 
 
 class Stack:
-    """A private stack in `home`; `durable` makes PostgreSQL crash-safe, `usual_ports` prefers the documented."""
+    """A private stack in `home`; `durable` makes PostgreSQL crash-safe."""
 
     def __init__(
         self,
@@ -66,14 +66,18 @@ class Stack:
         """The stack's own PostgreSQL."""
         if self._postgres is None:
             binaries = tools.postgres(frozen=self._frozen)
-            self._postgres = Postgres(self.home, self.ports["postgres"], self.keys, binaries, durable=self._durable)
+            self._postgres = Postgres(
+                self.home, self.ports["postgres"], self.keys, binaries, durable=self._durable
+            )
         return self._postgres
 
     @property
     def redis(self) -> Redis:
         """The stack's own Redis."""
         if self._redis is None:
-            self._redis = Redis(self.home, self.ports["redis"], self.keys["redis"], tools.redis(frozen=self._frozen))
+            self._redis = Redis(
+                self.home, self.ports["redis"], self.keys["redis"], tools.redis(frozen=self._frozen)
+            )
         return self._redis
 
     @property
@@ -91,8 +95,8 @@ class Stack:
         """The MURIMA_* variables that Murima's processes and tests need to use this stack."""
         port, key = self.ports, self.keys
         values = {
-            "MURIMA_ENV": "development", "MURIMA_HOME": str(self.home), "MURIMA_SECRET_KEY": key["secret_key"],
-            "MURIMA_MASTER_KEY": key["master_key"], "MURIMA_ASK_KEY": key["ask_key"], "MURIMA_SHARD": "0",
+            "MURIMA_ENV": "development", "MURIMA_HOME": str(self.home),
+            "MURIMA_SECRET_KEY": key["secret_key"], "MURIMA_MASTER_KEY": key["master_key"], "MURIMA_ASK_KEY": key["ask_key"], "MURIMA_SHARD": "0",
             "MURIMA_NODE": "a", "MURIMA_WEB_BIND": f"127.0.0.1:{port['web']}",
             "MURIMA_SIP_WEBSOCKET": f"ws://127.0.0.1:{port['ari']}/ws",
             "MURIMA_SIP_REGISTRAR": f"127.0.0.1:{port['sip']}",

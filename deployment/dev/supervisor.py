@@ -50,7 +50,7 @@ class Running:
             other = json.loads(self._file.read_text())
         except ValueError:
             other = {"pid": "unknown", "web": "starting"}
-        return f"Murima runs here already: {other['web']} (pid {other['pid']}). Stop that one first (Ctrl-C there)."
+        return f"Murima runs here already: {other['web']} (pid {other['pid']}). Stop that one first."
 
 
 def up(home: Path, *, frozen: bool = False) -> None:
@@ -125,10 +125,11 @@ def manage(stack: Stack, *arguments: str) -> str:
     command = [str(python.interpreter()), "manage.py", *arguments]
     done = subprocess.run(
         command, cwd=machine.checkout(), env={**os.environ, **stack.environment}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Trouble(f"manage.py {arguments[0]} failed ({done.returncode}):\n{(done.stdout + done.stderr).strip()[-3000:]}")
+        words = (done.stdout + done.stderr).strip()[-3000:]
+        raise Trouble(f"manage.py {arguments[0]} failed ({done.returncode}):\n{words}")
     return done.stdout
 
 
@@ -145,8 +146,9 @@ def write_run_file(stack: Stack, tenants: list[dict[str, Any]], file: Path) -> N
             "registrar": f"127.0.0.1:{port['sip']}", "websocket": environment["MURIMA_SIP_WEBSOCKET"],
         },
         "asterisk": {
-            "version": stack.asterisk.version if "asterisk" in status else None, "ari": environment["MURIMA_ARI_URL"],
-            "ari_user": environment["MURIMA_ARI_USER"], "ari_password": environment["MURIMA_ARI_PASSWORD"],
+            "version": stack.asterisk.version if "asterisk" in status else None,
+            "ari": environment["MURIMA_ARI_URL"], "ari_user": environment["MURIMA_ARI_USER"],
+            "ari_password": environment["MURIMA_ARI_PASSWORD"],
         },
         "database": environment["MURIMA_DATABASE_URL"],
         "redis": environment["MURIMA_REDIS_URL"],
@@ -165,7 +167,9 @@ def _watch(stack: Stack, tenants: list[dict[str, Any]], file: Path, ending: thre
     written = {n: s["pid"] for n, s in stack.keeper.status().items()}
     while not ending.wait(_LOOK_SECONDS):
         now = {n: s["pid"] for n, s in stack.keeper.status().items()}
-        if now != written and all(stack.keeper.ready(n) for n, pid in now.items() if pid and pid != written.get(n)):
+        if now != written and all(
+            stack.keeper.ready(n) for n, pid in now.items() if pid and pid != written.get(n)
+        ):
             write_run_file(stack, tenants, file)
             written = now
 
