@@ -19,7 +19,6 @@ from deployment.dev import control, interface, prefixes, python, tools
 from deployment.dev.say import Trouble, say
 from deployment.dev.supervisor import up
 
-
 _COMMANDS = ("up", "setup", "lock", "hold", "release", "restart", "status")
 
 
@@ -27,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; 0 when it went well, 1 with the reason on standard error when not."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the one place that older Pythons reach
         say(
-            f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Run make with PYTHON=python3.11"
+            f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. "
+            "Run make with PYTHON=python3.11"
         )
         return 1
     parser = argparse.ArgumentParser(prog="python3 -m deployment.dev")

@@ -32,8 +32,8 @@ class Asterisk:
     """One Asterisk on its own ports; its dialplan waits `retry_seconds` for an absent daemon."""
 
     def __init__(
-        self, home: Path, ports: dict[str, int], rtp: tuple[int, int], keys: dict[str, str], found: tools.Asterisk,
-        *, shard: str = "0", node: str = "a", retry_seconds: int = 60,
+        self, home: Path, ports: dict[str, int], rtp: tuple[int, int], keys: dict[str, str],
+        found: tools.Asterisk, *, shard: str = "0", node: str = "a", retry_seconds: int = 60,
     ) -> None:  # fmt: skip
         self.root, self._ports, self._rtp, self._keys, self._found = (
             home / "asterisk",

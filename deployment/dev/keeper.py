@@ -243,7 +243,8 @@ class Keeper:
         with self.log(spec.name).open("ab") as log:
             child.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **spec.environment}, cwd=spec.directory or self._home, start_new_session=True,
+                env={**os.environ, **spec.environment}, cwd=spec.directory or self._home,
+                start_new_session=True,
             )  # fmt: skip
         child.starts += 1
         self._record()

@@ -48,7 +48,8 @@ class Postgres:
         machine.give(self._data)
         machine.give(password)
         command = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres",
-                   "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]  # fmt: skip
+                   "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256",
+                   f"--pwfile={password}", "--no-sync"]  # fmt: skip
         try:
             _run("initdb", demote(command, parent=0, death_signal=0, as_server=True), {})
         finally:

@@ -96,7 +96,8 @@ class Stack:
         port, key = self.ports, self.keys
         values = {
             "MURIMA_ENV": "development", "MURIMA_HOME": str(self.home),
-            "MURIMA_SECRET_KEY": key["secret_key"], "MURIMA_MASTER_KEY": key["master_key"], "MURIMA_ASK_KEY": key["ask_key"], "MURIMA_SHARD": "0",
+            "MURIMA_SECRET_KEY": key["secret_key"], "MURIMA_MASTER_KEY": key["master_key"],
+            "MURIMA_ASK_KEY": key["ask_key"], "MURIMA_SHARD": "0",
             "MURIMA_NODE": "a", "MURIMA_WEB_BIND": f"127.0.0.1:{port['web']}",
             "MURIMA_SIP_WEBSOCKET": f"ws://127.0.0.1:{port['ari']}/ws",
             "MURIMA_SIP_REGISTRAR": f"127.0.0.1:{port['sip']}",
