@@ -1,0 +1,251 @@
+"""What every deployment shares.
+
+SHARED_APPS live in schema `public`, TENANT_APPS in each tenant's schema, and no app in both: then a query
+that looks in the wrong place fails instead of answering (see web/shared/tenants/checks.py). contenttypes,
+auth and the admin are shared only. The database starts with no schema chosen; see web/shared/tenants/backend.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from config.env import BASE, HOME, KIND, database, env, required
+
+SECRET_KEY = required("MURIMA_SECRET_KEY", development="development-only-" + "0" * 48)
+SECRET_KEY_FALLBACKS: list[str] = env.list("MURIMA_SECRET_KEY_FALLBACKS", default=[])
+DEBUG = False
+
+# Any well-formed Host passes here; the Domain table decides, and an unknown host is 404 (tenants.middleware).
+ALLOWED_HOSTS = ["*"]
+BASE_DOMAIN: str = env.str("MURIMA_BASE_DOMAIN", default="localhost")
+PLATFORM_HOSTS: list[str] = env.list("MURIMA_PLATFORM_HOSTS", default=[BASE_DOMAIN, "127.0.0.1"])
+TRUSTED_PROXIES: list[str] = env.list("MURIMA_TRUSTED_PROXIES", default=[])
+
+SHARED_APPS = [
+    # First, so that its migrate commands (which switch to the owner's role) win over django_tenants' own.
+    "web.shared.tenants",
+    "django_tenants",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.admin",
+    "web.shared.core",
+    "web.shared.accounts",
+    "web.shared.api",
+    "web.shared.platform_admin",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+]
+TENANT_APPS = [
+    "web.shared.records",
+    "web.tenant.contacts",
+    "web.tenant.calls",
+]
+INSTALLED_APPS = ["daphne", *SHARED_APPS, *TENANT_APPS]
+
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+PUBLIC_SCHEMA_NAME = "public"
+PUBLIC_SCHEMA_URLCONF = "config.urls_public"
+ROOT_URLCONF = "config.urls_tenant"
+PG_EXTRA_SEARCH_PATHS = ["extensions"]
+# That check opens a connection while the apps load; tenant ids cannot be called "extensions" anyway.
+SKIP_PG_EXTRA_VALIDATION = True
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+TEST_RUNNER = "django.test.runner.DiscoverRunner"
+
+_DATABASE = "postgres://murima_app@127.0.0.1:5432/murima"
+DATABASES: dict[str, Any] = {"default": database("MURIMA_DATABASE_URL", default=_DATABASE)}
+# What may change tables. Never opened by a request: see web/shared/tenants/ownership.py.
+DATABASE_OWNER = database(
+    "MURIMA_DATABASE_OWNER_URL", default=env.str("MURIMA_DATABASE_URL", default=_DATABASE)
+)
+# Only its user name is used here: the grants that the daemon's role gets.
+DATABASE_DAEMON = database(
+    "MURIMA_DATABASE_DAEMON_URL", default=env.str("MURIMA_DATABASE_URL", default=_DATABASE)
+)
+_POOL: int = env.int("MURIMA_DATABASE_POOL", default=8)
+DATABASES["default"]["OPTIONS"] |= {
+    "connect_timeout": 5,
+    "options": "-c statement_timeout=30000 -c lock_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=60000",
+}
+if _POOL:
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": _POOL, "timeout": 10}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL: str = env.str("MURIMA_REDIS_URL", default="redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "web.shared.tenants.keys.cache_key",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "murima"},
+    }
+}
+
+MIDDLEWARE = [
+    "web.shared.core.middleware.request_frame",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "web.shared.core.health.health_endpoints",
+    "web.shared.api.middleware.problem_responses",
+    "web.shared.tenants.middleware.tenant_by_host",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "web.shared.accounts.middleware.TenantAuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = True
+
+# People.
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["web.shared.accounts.backends.EmailBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+SESSION_ENGINE = "web.shared.accounts.session_store"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "web.shared.api.errors.csrf_failure"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = KIND == "production"
+# `__Host-`: bound to this very host, never sent to another tenant's.
+SESSION_COOKIE_NAME = "__Host-murima" if SESSION_COOKIE_SECURE else "murima_session"
+CSRF_COOKIE_NAME = "__Host-murima-csrf" if CSRF_COOKIE_SECURE else "murima_csrf"
+
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+SOCKET_TICKET_SECONDS = 30
+# Failed sign-ins allowed in the window, per (account, address) and per address.
+SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 10, "per_address": 100}
+
+# Static files and the browser application.
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+WHITENOISE_USE_FINDERS = True
+UI_ROOT = BASE / "web" / "static" / "app"
+WHITENOISE_ROOT = UI_ROOT if UI_ROOT.is_dir() else None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# What a browser is told to refuse.
+SIP_WEBSOCKET: str = env.str("MURIMA_SIP_WEBSOCKET", default="")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        # Vue components set style attributes; scripts never come inline.
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "media-src": ["'self'", "blob:"],
+        "font-src": ["'self'", "data:"],
+        "connect-src": ["'self'", *([SIP_WEBSOCKET] if SIP_WEBSOCKET else [])],
+        "worker-src": ["'self'", "blob:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("sw", "Kiswahili")]
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "web.shared.accounts.api.authentication.BearerAuthentication",
+        "web.shared.accounts.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["web.shared.accounts.api.permissions.HasRoutePermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["web.shared.api.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "web.shared.api.pagination.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "web.shared.api.schema.MurimaSchema",
+    "EXCEPTION_HANDLER": "web.shared.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DATETIME_FORMAT": "iso-8601",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Murima",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "DESCRIPTION": "The REST API of a tenant's host. Errors are RFC 9457 problems; lists are cursor-paged.",
+    "SERVE_URLCONF": "config.urls_tenant",
+    "SERVE_PUBLIC": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SORT_OPERATIONS": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "web.shared.api.schema.add_problem",
+    ],
+}
+
+# Secrets and addresses other parts of Django read by name.
+MASTER_KEY = required("MURIMA_MASTER_KEY", development="MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=")
+ASK_KEY = required("MURIMA_ASK_KEY", development="development-only-ask-key")
+ARI_URL: str = env.str("MURIMA_ARI_URL", default="http://127.0.0.1:18088")
+ARI_USER: str = env.str("MURIMA_ARI_USER", default="murima")
+ARI_PASSWORD: str = env.str("MURIMA_ARI_PASSWORD", default="")
+SIP_REGISTRAR: str = env.str("MURIMA_SIP_REGISTRAR", default="")
+SHARD: str = env.str("MURIMA_SHARD", default="0")
+METRICS_TOKEN: str = env.str("MURIMA_METRICS_TOKEN", default="")
+
+LOG_LEVEL: str = env.str("MURIMA_LOG_LEVEL", default="INFO")
+LOGGING_CONFIG = "web.shared.core.logs.configure"
+LOGGING: dict[str, Any] = {"level": LOG_LEVEL}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "murima:celery:"}

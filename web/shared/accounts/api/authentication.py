@@ -1,0 +1,50 @@
+"""Who is asking: a bearer token, or the session cookie with CSRF.
+
+Both are valid on one tenant's host only. A bad token is refused even where nobody need be signed in, so that
+a client learns of it at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import SessionAuthentication as RestSession
+from rest_framework.request import Request
+
+from web.shared.accounts import tokens
+from web.shared.accounts.middleware import tenant_key
+from web.shared.api.problems import BadToken, CsrfRefused
+from web.shared.tenants.ids import PUBLIC
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <access token>`."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        tenant_id = tenant_key(request._request)
+        if tenant_id == PUBLIC:
+            raise BadToken("Tokens are for organisations' hosts.")
+        family = tokens.family_of_access(token.strip(), tenant_id)
+        return family.user, family
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="murima"'
+
+
+class SessionAuthentication(RestSession):
+    """The cookie set by POST /api/v1/auth/session/."""
+
+    def enforce_csrf(self, request: Any) -> None:
+        from rest_framework.exceptions import PermissionDenied
+
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied:
+            raise CsrfRefused() from None
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="murima"'

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class AccountsConfig(AppConfig):
+    name = "web.shared.accounts"
+    label = "accounts"
+
+    def ready(self) -> None:
+        from web.shared.accounts import checks  # noqa: F401
+
+        # Each app's permissions.py declares its codes and its routes.
+        autodiscover_modules("permissions")

@@ -1,0 +1,49 @@
+"""Codes, routes and socket messages of identity and of the desk.
+
+Other apps declare theirs in a permissions.py of their own; see registry.py for what a row means.
+"""
+
+from __future__ import annotations
+
+from web.shared.accounts.registry import ANYONE, MEMBER, message, permission, route
+
+USERS_VIEW = permission(
+    "users.view", "See the people of this organisation", all=["supervisor", "telephony_admin"]
+)
+USERS_MANAGE = permission("users.manage", "Invite people and give them roles")
+AUDIT_VIEW = permission("audit.view", "Read the audit trail")
+SETTINGS_MANAGE = permission("settings.manage", "Change this organisation's settings")
+
+DESK_USE = permission("desk.use", "Take calls at a desk", all=["agent", "supervisor"])
+DESK_DIAL = permission("desk.dial", "Place outbound calls", all=["agent", "supervisor"])
+FLOOR_VIEW = permission("floor.view", "See the live floor", all=["supervisor"])
+WALLBOARD_VIEW = permission(
+    "wallboard.view", "See a wallboard", all=["supervisor", "telephony_admin", "viewer"]
+)
+FLOOR_MONITOR = permission("floor.monitor", "Listen, whisper, barge in and take over", all=["supervisor"])
+FLOOR_STEER = permission("floor.steer", "Change agents' states and move waiting calls", all=["supervisor"])
+
+route("auth:session", GET=ANYONE, POST=ANYONE, DELETE=ANYONE)
+route("auth:token", POST=ANYONE, DELETE=ANYONE)
+route("auth:me", GET=MEMBER)
+route("auth:tickets", POST=MEMBER)
+route("schema", GET=ANYONE)
+route("docs", GET=ANYONE)
+route("docs-script", GET=ANYONE)
+route("error-docs", GET=ANYONE)
+route("app", GET=ANYONE)
+route("api-not-found", GET=ANYONE, POST=ANYONE, PUT=ANYONE, PATCH=ANYONE, DELETE=ANYONE)
+
+for _kind in (
+    "shift.start", "shift.end", "status.set", "offer.decline", "call.hold", "call.unhold", "call.hangup",
+    "call.mute", "call.dtmf", "call.transfer", "call.consult", "call.complete", "call.cancel", "call.merge",
+    "call.record_pause", "call.record_resume", "wrapup.extend", "wrapup.finish", "help.request",
+):  # fmt: skip
+    message(_kind, DESK_USE)
+message("call.dial", DESK_DIAL)
+for _kind in ("listen", "whisper", "barge", "take_over", "stop"):
+    message(f"monitor.{_kind}", FLOOR_MONITOR)
+for _kind in ("agent.set_status", "agent.end_shift", "call.pull", "call.move", "call.prioritise"):
+    message(_kind, FLOOR_STEER)
+message("resync", MEMBER)
+message("pong", MEMBER)

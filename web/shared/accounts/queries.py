@@ -1,0 +1,38 @@
+"""Reads about people: who is a member here, and with what rights."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from web.shared.accounts.models import TenantMembership, User
+
+
+def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
+    """The active membership of an active user, with its role; None otherwise."""
+    return (
+        TenantMembership.objects.select_related("role", "user", "tenant")
+        .filter(user=user, tenant_id=tenant_id, is_active=True, user__is_active=True, role__is_active=True)
+        .first()
+    )
+
+
+def permissions_of(user_id: uuid.UUID | str, tenant_id: str) -> dict[str, str]:
+    """Code → scope of this user in this tenant now; empty when they are no active member."""
+    membership = (
+        TenantMembership.objects.select_related("role")
+        .filter(
+            user_id=user_id, tenant_id=tenant_id, is_active=True, user__is_active=True, role__is_active=True
+        )
+        .first()
+    )
+    return {} if membership is None else dict(membership.role.permissions)
+
+
+def people_of(tenant_id: str) -> Any:
+    """Active members of a tenant, newest last."""
+    return (
+        TenantMembership.objects.select_related("user", "role")
+        .filter(tenant_id=tenant_id, is_active=True)
+        .order_by("joined_at", "id")
+    )

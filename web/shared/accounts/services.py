@@ -1,0 +1,69 @@
+"""Writes about people and memberships. All of them run with the shared tables chosen or behind a tenant."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from web.shared.accounts.models import (
+    Session,
+    TenantMembership,
+    TenantRole,
+    TokenFamily,
+    User,
+    normalise_email,
+)
+from web.shared.core import audit
+from web.shared.core.actor import Actor
+
+
+def user_ensure(*, actor: Actor, email: str, name: str = "", password: str | None = None) -> User:
+    """The user with this e-mail, made when missing. A password given here is set only on a new user."""
+    found = User.objects.filter(email=normalise_email(email)).first()
+    if found is not None:
+        return found
+    with transaction.atomic():
+        user = User.objects.create_user(email, password, name=name)
+        audit.record(actor=actor, action="create", obj=user)
+    return user
+
+
+def membership_ensure(*, actor: Actor, user: User, tenant_id: str, role: str) -> TenantMembership:
+    """Make (or change) somebody's membership so that they hold `role`. TenantRole.DoesNotExist if unknown."""
+    with transaction.atomic():
+        wanted = TenantRole.objects.get(tenant_id=tenant_id, name=role)
+        row, made = TenantMembership.objects.update_or_create(
+            user=user,
+            tenant_id=tenant_id,
+            defaults={"role": wanted, "is_active": True},
+            create_defaults={"role": wanted, "is_active": True, "invited_by_id": actor.user_id},
+        )
+        audit.record(actor=actor, action="create" if made else "update", obj=row, changes={"role": role})
+    return row
+
+
+def password_set(*, actor: Actor, user: User, password: str) -> None:
+    """A new password; every session and token made before is dead."""
+    with transaction.atomic():
+        user.set_password(password)
+        user.credentials_changed_at = timezone.now()
+        user.save(update_fields=["password", "credentials_changed_at", "updated_at"])
+        _end_everything(user, because="password changed")
+        audit.record(actor=actor, action="password_set", obj=user)
+
+
+def user_deactivate(*, actor: Actor, user: User) -> None:
+    """Deactivated people keep their rows and lose every way in."""
+    with transaction.atomic():
+        user.is_active = False
+        user.deactivated_at = user.credentials_changed_at = timezone.now()
+        user.save(update_fields=["is_active", "deactivated_at", "credentials_changed_at", "updated_at"])
+        _end_everything(user, because="deactivated")
+        audit.record(actor=actor, action="deactivate", obj=user)
+
+
+def _end_everything(user: User, *, because: str) -> None:
+    Session.objects.filter(user=user).delete()
+    TokenFamily.objects.filter(user=user, revoked_at=None).update(
+        revoked_at=timezone.now(), revoked_because=because
+    )

@@ -1,0 +1,137 @@
+"""Tokens of API clients: a short-lived signed access token and a chain of refresh tokens.
+
+Access: a JWT (HS256 only, key derived from the secret key, five minutes) naming user, tenant and family; it
+is good on that tenant's host alone and dies with the family, the membership or the password. Refresh: 256
+random bits, stored as SHA-256, good once. Using one a second time means that two parties hold it, so the
+whole family is revoked. Nothing here decides who may sign in; sign_in.py does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from web.shared.accounts.models import RefreshToken, TokenFamily, User
+from web.shared.api.problems import BadToken
+
+ALGORITHM = "HS256"
+ISSUER = "murima"
+TYPE = "access"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+def issue(user: User, tenant_id: str) -> TokenPair:
+    """A new family for this user in this tenant."""
+    family = TokenFamily.objects.create(user=user, tenant_id=tenant_id)
+    return _pair(family)
+
+
+def rotate(refresh_token: str, tenant_id: str) -> TokenPair:
+    """The next pair for `refresh_token`. BadToken when it is unknown, late, revoked or another tenant's.
+
+    A token used before revokes its family: the caller learns only that the token is bad.
+    """
+    with transaction.atomic():
+        row = (
+            RefreshToken.objects.select_for_update(of=("self",))
+            .select_related("family__user")
+            .filter(digest=_digest(refresh_token), family__tenant_id=tenant_id)
+            .first()
+        )
+        if row is None or row.expires_at <= timezone.now() or row.family.revoked_at is not None:
+            raise BadToken()
+        fresh = row.used_at is None
+        if fresh:
+            row.used_at = timezone.now()
+            row.save(update_fields=["used_at"])
+            pair = _pair(row.family)
+        else:
+            revoke(row.family, because="refresh token used twice")
+    if not fresh:
+        raise BadToken()
+    return pair
+
+
+def revoke(family: TokenFamily, *, because: str) -> None:
+    TokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(
+        revoked_at=timezone.now(), revoked_because=because
+    )
+
+
+def family_of_refresh(refresh_token: str, tenant_id: str) -> TokenFamily | None:
+    row = (
+        RefreshToken.objects.select_related("family")
+        .filter(digest=_digest(refresh_token), family__tenant_id=tenant_id)
+        .first()
+    )
+    return None if row is None else row.family
+
+
+def family_of_access(access_token: str, tenant_id: str) -> TokenFamily:
+    """The living family behind an access token shown on this tenant's host. BadToken otherwise."""
+    claims = _claims(access_token, tenant_id)
+    family = TokenFamily.objects.select_related("user").filter(pk=claims["sid"], tenant_id=tenant_id).first()
+    if family is None or family.revoked_at is not None or str(family.user_id) != claims["sub"]:
+        raise BadToken()
+    issued = datetime.fromtimestamp(claims["iat"], UTC)
+    if not family.user.is_active or issued < family.user.credentials_changed_at.replace(microsecond=0):
+        raise BadToken()
+    return family
+
+
+def _pair(family: TokenFamily) -> TokenPair:
+    refresh_token = "mrr_" + secrets.token_urlsafe(32)
+    RefreshToken.objects.create(
+        family=family,
+        digest=_digest(refresh_token),
+        expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME,
+    )
+    now, lifetime = timezone.now(), settings.ACCESS_TOKEN_LIFETIME
+    claims = {
+        "iss": ISSUER, "aud": family.tenant_id, "sub": str(family.user_id), "sid": str(family.pk),
+        "typ": TYPE, "jti": uuid.uuid4().hex, "iat": now, "exp": now + lifetime,
+    }  # fmt: skip
+    access_token = jwt.encode(claims, _key(), algorithm=ALGORITHM, headers={"typ": "at+jwt"})
+    return TokenPair(access_token, refresh_token, int(lifetime.total_seconds()))
+
+
+def _claims(access_token: str, tenant_id: str) -> dict[str, Any]:
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            access_token,
+            _key(),
+            algorithms=[ALGORITHM],
+            audience=tenant_id,
+            issuer=ISSUER,
+            options={"require": ["exp", "iat", "sub", "aud", "iss", "sid", "typ"]},
+        )
+        uuid.UUID(claims["sid"])
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        raise BadToken() from None
+    if claims["typ"] != TYPE:
+        raise BadToken()
+    return claims
+
+
+def _key() -> bytes:
+    return salted_hmac("web.shared.accounts.tokens", "access", algorithm="sha256").digest()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

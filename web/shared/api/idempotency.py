@@ -1,0 +1,98 @@
+"""A POST that is sent twice acts once.
+
+With `Idempotency-Key`, the view's work and the stored answer are one transaction: either both are committed
+or neither, so there is no half-done state to clean up after a crash. While the first request runs, a lock in
+PostgreSQL makes the second answer 409. Only successes are stored (a refused body may be corrected and sent
+under the same key), for 24 hours, per tenant and per owner of the key. The same key with another method,
+path or body is 422.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from web.shared.api.problems import FieldError, IdempotencyInProgress, IdempotencyKeyReuse, Malformed
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+STORED_HEADERS = ("Location", "ETag")
+
+
+def run_once(request: Request, owner: str, work: Callable[[], Any]) -> Any:
+    """`work()` inside a transaction, or the stored answer to the same request. `owner` is who sends the key.
+
+    `work` returns a REST Response; one of 400 and above rolls everything back and is not stored.
+    """
+    key = _key(request)
+    fingerprint = _fingerprint(request)
+    rows = apps.get_model("records", "IdempotencyKey").objects
+    with transaction.atomic():
+        if not _locked(owner, key):
+            raise IdempotencyInProgress(headers={"Retry-After": "1"})
+        fresh_after = timezone.now() - KEPT
+        stored = rows.filter(owner=owner, key=key).first()
+        if stored is not None and stored.created_at > fresh_after:
+            return _replay(stored, fingerprint)
+        response = work()
+        if response.status_code >= 400:
+            transaction.set_rollback(True)
+            return response
+        rows.update_or_create(
+            owner=owner,
+            key=key,
+            defaults={
+                "fingerprint": fingerprint,
+                "status": response.status_code,
+                "headers": {name: response[name] for name in STORED_HEADERS if response.has_header(name)},
+                "body": b"" if response.data is None else JSONRenderer().render(response.data),
+                "created_at": timezone.now(),
+            },
+        )
+    return response
+
+
+def _replay(stored: Any, fingerprint: bytes) -> HttpResponse:
+    if bytes(stored.fingerprint) != fingerprint:
+        raise IdempotencyKeyReuse()
+    response = HttpResponse(bytes(stored.body), status=stored.status, content_type="application/json")
+    for name, value in stored.headers.items():
+        response[name] = value
+    response["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _key(request: Request) -> str:
+    key: str = request.headers[HEADER]
+    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+        raise Malformed(
+            "The Idempotency-Key cannot be used.",
+            errors=[FieldError("", "bad_idempotency_key", "1 to 255 printable ASCII characters.")],
+        )
+    return key
+
+
+def _fingerprint(request: Request) -> bytes:
+    said = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    said.update(request._request.body)
+    return said.digest()
+
+
+def _locked(owner: str, key: str) -> bool:
+    """Take the lock of (schema, owner, key) until the transaction ends; False when somebody has it."""
+    schema = getattr(connection, "schema_name", "")
+    number = int.from_bytes(
+        hashlib.sha256(f"{schema} {owner} {key}".encode()).digest()[:8], "big", signed=True
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,92 @@
+"""The OpenAPI description, generated from the views.
+
+Adds to drf-spectacular what every operation of ours has: problem responses, If-Match and Idempotency-Key,
+the permission code that the registry asks for. `manage.py api_schema` writes and compares the committed file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from web.shared.accounts import registry
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "permission": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_ALWAYS = {"400": "Malformed", "401": "Not signed in", "403": "Forbidden", "429": "Throttled"}
+_BODY = {"415": "Unsupported media type", "422": "Invalid"}
+
+
+class MurimaSchema(AutoSchema):
+    def get_override_parameters(self) -> list[Any]:
+        found: list[Any] = []
+        if self.method == "POST":
+            found.append(OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER))
+        if self.method in ("PATCH", "DELETE") and self._is_versioned():
+            found.append(OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, required=True))
+        return found
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        codes = dict(_ALWAYS)
+        if self.method in ("POST", "PATCH", "PUT"):
+            codes |= _BODY | {"409": "Conflict"}
+        if "{" in self.path:
+            codes["404"] = "Not found"
+        if self.method in ("PATCH", "DELETE") and self._is_versioned():
+            codes |= {"412": "Precondition failed", "428": "Precondition required"}
+        for status, text in codes.items():
+            operation["responses"].setdefault(status, _problem_response(text))
+        return operation
+
+    def get_description(self) -> str:
+        said: str = super().get_description() or ""
+        code = self._permission()
+        return f"{said}\n\nNeeds `{code}`.".strip() if code and not code.startswith("-") else said
+
+    def _permission(self) -> str | None:
+        name = getattr(self.view, "murima_route", None)
+        return registry.code_for_route(name, self.method) if name else None
+
+    def _is_versioned(self) -> bool:
+        queryset = getattr(self.view, "queryset", None)
+        return queryset is not None and hasattr(queryset.model, "revision")
+
+
+def _problem_response(text: str) -> dict[str, Any]:
+    reference = {"$ref": "#/components/schemas/Problem"}
+    return {"description": text, "content": {"application/problem+json": {"schema": reference}}}
+
+
+def add_problem(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Postprocessing hook: the one component that the responses above point at."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+    return result

@@ -1,0 +1,81 @@
+"""Writing down who did what, in the transaction that did it.
+
+`record` is called by services, inside their transaction: either both the change and its audit row are
+committed, or neither. Which table gets it follows from the schema chosen: a tenant's own, or the platform's.
+
+`changes` names fields and, where a value is an id, a state, a flag or a number of things, the value. Text
+that a person typed does not belong here; `changed_fields` gives the usual {"fields": [...]}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.utils import timezone
+
+from web.shared.core.actor import Actor
+from web.shared.core.models import AbstractAuditEvent, PlatformAuditEvent
+from web.shared.tenants.context import current_tenant_id
+
+
+def record(
+    *,
+    actor: Actor,
+    action: str,
+    obj: models.Model | None = None,
+    object_type: str = "",
+    object_id: str = "",
+    changes: Mapping[str, Any] | None = None,
+) -> AbstractAuditEvent:
+    """Insert one audit row about `obj` (or about `object_type` and `object_id`); returns it."""
+    if obj is not None:
+        object_type, object_id = obj._meta.label_lower, str(obj.pk)
+    row = _table()(
+        at=timezone.now(),
+        actor_kind=actor.kind.value,
+        actor_id=actor.id,
+        process=actor.process,
+        action=action,
+        object_type=object_type,
+        object_id=object_id,
+        changes=dict(changes or {}),
+        request_id=actor.request_id,
+        ip_address=actor.ip_address,
+    )
+    row.content_hash = content_hash(row)
+    row.save(force_insert=True)
+    return row
+
+
+def changed_fields(names: Iterable[str]) -> dict[str, list[str]]:
+    return {"fields": sorted(names)}
+
+
+def content_hash(row: AbstractAuditEvent) -> bytes:
+    """SHA-256 over the salt and a canonical text of the row; what the sealer chains and the verifier repeats."""
+    said = {
+        "id": str(row.id),
+        "at": row.at.isoformat(),
+        "actor_kind": row.actor_kind,
+        "actor_id": str(row.actor_id or ""),
+        "process": row.process,
+        "action": row.action,
+        "object_type": row.object_type,
+        "object_id": row.object_id,
+        "changes": row.changes,
+        "request_id": row.request_id,
+        "ip_address": row.ip_address or "",
+    }
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(bytes(row.salt) + text.encode()).digest()
+
+
+def _table() -> type[AbstractAuditEvent]:
+    if current_tenant_id() is None:
+        return PlatformAuditEvent
+    return apps.get_model("records", "AuditEvent")  # type: ignore[return-value]

@@ -1,0 +1,72 @@
+"""A PostgreSQL connection that knows no schema until it is told one.
+
+django_tenants starts every connection in `public`, so a thread that forgot to choose a tenant reads there
+in silence. Here a connection starts with nothing chosen, and any statement before the choice raises
+SchemaNotChosen: `tenant_context`, `public_context` or `tenant_db` (web.shared.tenants.context) make it.
+
+Only `public` and generated tenant ids can be chosen, so no text from outside ever reaches SET search_path.
+django_tenants sets the path again at each cursor; that stays (TENANT_LIMIT_SET_CALLS is refused by a check).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import NO_DB_ALIAS
+from django_tenants.postgresql_backend import base as upstream
+
+from web.shared.tenants.ids import PUBLIC, is_tenant_id
+
+
+class SchemaNotChosen(ImproperlyConfigured):
+    """A statement was about to run on a connection for which nobody had chosen a tenant (or public)."""
+
+
+class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
+    """django_tenants' connection, closed by default."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Django's own connection to the maintenance database, used to create and drop test databases.
+        if self.alias != NO_DB_ALIAS:
+            self.forget_schema()
+
+    def forget_schema(self) -> None:
+        """Back to knowing nothing: the next statement raises."""
+        self.tenant = None
+        self.schema_name = None
+        self.search_path_set_schemas = None
+        self.settings_dict.pop("SCHEMA", None)
+
+    def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
+        """Choose the schema of `tenant` (anything with `schema_name`). ValueError for a strange name."""
+        name = tenant.schema_name
+        if name != PUBLIC and not is_tenant_id(name):
+            raise ValueError(f"{name!r} is neither public nor a tenant id")
+        self.tenant = tenant
+        self.schema_name = name
+        self.include_public_schema = include_public
+        self.set_settings_schema(name)
+        self.search_path_set_schemas = None
+        # Upstream clears ContentType's cache here because ids could differ between schemas. Ours is one
+        # shared table, so ids are equal everywhere and the cache stays.
+
+    def check_constraints(self, table_names: Any = None) -> None:
+        # SET CONSTRAINTS ALL names no table, so it may run with nothing chosen (Django's tests end with it).
+        chosen = self.tenant
+        if chosen is None:
+            self.set_schema_to_public()
+        try:
+            super().check_constraints(table_names)
+        finally:
+            if chosen is None:
+                self.forget_schema()
+
+    def _cursor(self, name: str | None = None) -> Any:
+        if self.schema_name is None:
+            raise SchemaNotChosen(
+                "This connection has no tenant. Run the query inside tenant_context(tenant_id) or "
+                "public_context(), or from async code through tenant_db(tenant_id, fn)."
+            )
+        return super()._cursor(name)

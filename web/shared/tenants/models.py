@@ -1,0 +1,115 @@
+"""Whose data it is, and how a request or a call finds out.
+
+A tenant's primary key is its schema's name (see ids.py). Hosts lead to it through Domain, trunk and dialled
+number through InboundNumber; both are unique for the whole deployment. A schema is made and migrated by
+services.py as the database's owner, never as a side effect of saving a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django_tenants.models import DomainMixin, TenantMixin
+
+from web.shared.tenants.ids import TenantId, new_tenant_id
+
+slug_validator = RegexValidator(
+    r"\A[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z", "Lower-case letters, digits and '-'."
+)
+
+
+class TenantStatus(models.TextChoices):
+    PROVISIONING = "provisioning", "Being created"
+    ACTIVE = "active", "Active"
+    SUSPENDED = "suspended", "Suspended"
+
+
+class Tenant(TenantMixin):  # type: ignore[misc]
+    """An organisation whose data lives in a schema of its own."""
+
+    auto_create_schema = False
+    auto_drop_schema = False
+
+    schema_name = models.CharField(
+        primary_key=True,
+        max_length=14,
+        default=new_tenant_id,
+        editable=False,
+        validators=[RegexValidator(r"\At_[a-z0-9]{12}\Z", "t_ and twelve of [a-z0-9].")],
+    )
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(
+        "accounts.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    status = models.CharField(max_length=20, choices=TenantStatus.choices, default=TenantStatus.PROVISIONING)
+    sector = models.CharField(max_length=50, default="general")
+    subscription_plan = models.CharField(max_length=50, default="basic")
+    region = models.CharField(
+        max_length=2, default="KE", help_text="ISO 3166 code: how local numbers are read."
+    )
+    time_zone = models.CharField(max_length=64, default="Africa/Nairobi")
+    language = models.CharField(max_length=10, default="en")
+    settings = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    daemon_privileges: ClassVar[tuple[str, ...]] = ("SELECT",)
+
+    class Meta:
+        ordering = ["created_at"]
+
+    @property
+    def id(self) -> TenantId:
+        return TenantId(self.schema_name)
+
+    @property
+    def slug(self) -> str:
+        """The primary host's slug; empty while there is none. One query."""
+        domain = self.domains.filter(is_primary=True).first()
+        return "" if domain is None else str(domain.slug)
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == TenantStatus.ACTIVE
+
+    def __enter__(self) -> Any:
+        # Upstream keeps what was chosen before in one list shared by all threads.
+        raise TypeError("Use tenant_context(tenant.id); `with tenant:` is not safe between threads.")
+
+
+class Domain(DomainMixin):  # type: ignore[misc]
+    """A host name (no port) that leads to a tenant; the slug is what people type."""
+
+    slug = models.CharField(max_length=40, validators=[slug_validator])
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["slug"], condition=models.Q(is_primary=True), name="one_tenant_per_slug"
+            )
+        ]
+
+
+class InboundNumber(models.Model):
+    """Which tenant a call belongs to, by the trunk it came in on and the number dialled (E.164)."""
+
+    trunk = models.CharField(max_length=64)
+    number = models.CharField(
+        max_length=16, validators=[RegexValidator(r"\A\+[1-9][0-9]{2,14}\Z", "E.164, beginning with '+'.")]
+    )
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="inbound_numbers")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    daemon_privileges: ClassVar[tuple[str, ...]] = ("SELECT",)
+
+    class Meta:
+        db_table = "inbound_number"
+        constraints = [
+            models.UniqueConstraint(fields=["trunk", "number"], name="one_tenant_per_inbound_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trunk} → {self.tenant_id}"

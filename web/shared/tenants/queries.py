@@ -1,0 +1,30 @@
+"""Reads about tenants."""
+
+from __future__ import annotations
+
+from web.shared.tenants.context import public_context
+from web.shared.tenants.ids import TenantId
+from web.shared.tenants.models import Domain, Tenant, TenantStatus
+
+
+def tenant_by_slug(slug: str) -> Tenant | None:
+    """The tenant whose primary host has this slug."""
+    with public_context():
+        domain = Domain.objects.select_related("tenant").filter(slug=slug, is_primary=True).first()
+    return None if domain is None else domain.tenant
+
+
+def tenant_by_host(host: str) -> Tenant | None:
+    """The tenant that a host name (lower case, no port) leads to."""
+    with public_context():
+        domain = Domain.objects.select_related("tenant").filter(domain=host).first()
+    return None if domain is None else domain.tenant
+
+
+def tenant_ids(*, active_only: bool = True) -> list[TenantId]:
+    """Ids of the tenants there are, oldest first."""
+    with public_context():
+        rows = Tenant.objects.order_by("created_at", "pk")
+        if active_only:
+            rows = rows.filter(status=TenantStatus.ACTIVE)
+        return [TenantId(pk) for pk in rows.values_list("pk", flat=True)]
