@@ -1,0 +1,141 @@
+"""REST over WebSocket on eight sockets of our own.
+
+Asterisk executes one request at a time per socket, so a slow channel delays only its own lane. Each socket
+registers a dummy application without subscriptions: all that ever arrives on it are answers. A request is
+sent, its answer awaited, then the next one goes; an answer that comes after its deadline closes the socket,
+because nothing may be mistaken for the answer to something else. A socket that turns out dead is opened
+again once within the same deadline: every command may be sent twice.
+"""
+
+import asyncio
+from time import monotonic
+
+import aiohttp
+import msgspec
+
+from telephony.adapters.ari import meters, wire
+from telephony.adapters.ari.rest import DEADLINE, Http
+from telephony.ports.switch import LANES, SwitchError
+
+_FRAME_LIMIT = 1 << 20
+_encoder = msgspec.json.Encoder()
+
+
+class ControlSocket:
+    """One lane."""
+
+    def __init__(self, http: Http, application: str, node: str) -> None:
+        self._http = http
+        self._application = application
+        self._node = node
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._lock = asyncio.Lock()
+        self._count = 0
+        self._seconds = meters.REQUEST_SECONDS.labels(node)
+
+    async def request(self, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
+        """(status, body) of the answer; SwitchError with status 0 when none came in time."""
+        async with self._lock:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    return await self._exchange(method, uri, body)
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                await self._drop()
+                meters.REQUESTS.labels(self._node, "none").inc()
+                raise SwitchError(f"{method} {uri.split('/')[0]}", 0) from error
+            except asyncio.CancelledError:
+                await self._drop()
+                raise
+
+    async def _exchange(self, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
+        started = monotonic()
+        self._count += 1
+        frame = _frame(str(self._count), method, uri, body)
+        answer = None
+        if self._socket is not None and not self._socket.closed:
+            answer = await self._send(self._socket, frame)
+        if answer is None:
+            self._socket = await self._connect()
+            answer = await self._send(self._socket, frame)
+        if answer is None:
+            raise aiohttp.ClientError("the control socket closed under a request")
+        self._seconds.observe(monotonic() - started)
+        meters.REQUESTS.labels(self._node, meters.outcome(answer.status_code)).inc()
+        return answer.status_code, answer.message_body
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse, frame: str) -> wire.RestResponse | None:
+        """The answer to this frame; None when the socket is closed."""
+        try:
+            await socket.send_str(frame)
+        except (aiohttp.ClientError, ConnectionError):
+            return None
+        expected = str(self._count)
+        while True:
+            message = await socket.receive()
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return None
+            try:
+                _, event = wire.decode(message.data)
+            except wire.Malformed:
+                meters.DROPPED.labels(self._node, "malformed").inc()
+                continue
+            if isinstance(event, wire.RestResponse) and event.request_id == expected:
+                return event
+
+    async def open(self) -> None:
+        """Connect ahead of the first request; SwitchError when that fails."""
+        async with self._lock:
+            if self._socket is not None and not self._socket.closed:
+                return
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    self._socket = await self._connect()
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                raise SwitchError("GET events", 0) from error
+
+    async def _connect(self) -> aiohttp.ClientWebSocketResponse:
+        return await self._http.session().ws_connect(
+            self._http.address(f"events?app={self._application}"), max_msg_size=_FRAME_LIMIT, compress=0
+        )
+
+    async def _drop(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await _quietly_close(socket)
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._drop()
+
+
+class Control:
+    """All lanes of one node."""
+
+    def __init__(self, http: Http, application: str, node: str) -> None:
+        self._lanes = [ControlSocket(http, f"{application}-ctl-{k}", node) for k in range(LANES)]
+
+    async def request(self, lane: int, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
+        return await self._lanes[lane].request(method, uri, body)
+
+    async def open(self) -> None:
+        await asyncio.gather(*(lane.open() for lane in self._lanes))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
+
+
+def _frame(number: str, method: str, uri: str, body: dict[str, object]) -> str:
+    frame: dict[str, object] = {"type": "RESTRequest", "request_id": number, "method": method, "uri": uri}
+    if body:
+        frame["content_type"] = "application/json"
+        frame["message_body"] = _encoder.encode(body).decode()
+    return _encoder.encode(frame).decode()
+
+
+async def _quietly_close(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close without waiting for the other end's farewell: it may be what is dead."""
+    try:
+        async with asyncio.timeout(0.2):
+            await socket.close()
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        pass
