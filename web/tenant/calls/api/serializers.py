@@ -1,0 +1,275 @@
+"""Calls and their routing, as REST shows and takes them.
+
+People, queues, contacts and dispositions are shown with their names, so that a list needs no second request.
+Durations are float seconds. A caller whose number is withheld, unknown or erased is shown as null.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from web.shared.api.serializers import Body, ModelBody
+from web.tenant.calls.models import (
+    AgentDevice,
+    Call,
+    CallDisposition,
+    CallEvent,
+    CallQueue,
+    NotReadyReason,
+    NumberRoute,
+    QueueMembership,
+)
+from web.tenant.calls.models.wrap_up import MAX_NOTE
+from web.tenant.contacts import queries as contacts
+
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+class Named(Body):
+    """{id, name} of something that has both."""
+
+    id = serializers.UUIDField(source="pk", read_only=True)
+    name = serializers.CharField(read_only=True)
+
+
+class Person(Body):
+    id = serializers.UUIDField(source="pk", read_only=True)
+    name = serializers.SerializerMethodField()
+
+    def get_name(self, user: Any) -> str:
+        return str(user.name or user.email)
+
+
+class DispositionRef(Body):
+    code = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+
+
+class Seconds(serializers.FloatField):
+    """A stored duration as float seconds."""
+
+    def to_representation(self, value: Any) -> float:
+        return float(value.total_seconds())
+
+
+class OrNull(serializers.CharField):
+    """A text that is null when it is empty."""
+
+    def to_representation(self, value: Any) -> Any:
+        return str(value) or None
+
+
+class CallBody(ModelBody):
+    """A call. `contact`, `disposition` (by code) and `note` may be corrected afterwards."""
+
+    tenant = serializers.SerializerMethodField()
+    caller_number = OrNull(read_only=True, allow_null=True)
+    caller_name = OrNull(read_only=True, allow_null=True)
+    outcome = OrNull(read_only=True, allow_null=True)
+    contact = Named(read_only=True, allow_null=True)
+    queue = Named(read_only=True, allow_null=True)
+    agent = Person(read_only=True, allow_null=True)
+    disposition = DispositionRef(read_only=True, allow_null=True)
+    wait_seconds = Seconds(source="wait", read_only=True)
+    talk_seconds = Seconds(source="talk", read_only=True)
+    hold_seconds = Seconds(source="hold", read_only=True)
+    wrap_up_seconds = Seconds(source="wrap_up", read_only=True)
+    asterisk_ids = serializers.DictField(read_only=True)
+    recordings = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Call
+        fields = [
+            "id",
+            "tenant",
+            "direction",
+            "status",
+            "caller_number",
+            "caller_name",
+            "contact",
+            "queue",
+            "agent",
+            "started_at",
+            "answered_at",
+            "ended_at",
+            "wait_seconds",
+            "talk_seconds",
+            "hold_seconds",
+            "wrap_up_seconds",
+            "outcome",
+            "disposition",
+            "note",
+            "recordings",
+            "asterisk_ids",
+        ]
+        read_only_fields = ["id", "direction", "status", "started_at", "answered_at", "ended_at"]
+
+    def get_tenant(self, call: Call) -> str:
+        return str(self.context["tenant"])
+
+    def get_recordings(self, call: Call) -> list[str]:
+        """Ids of recordings; nothing records yet."""
+        return []
+
+
+class CallPatch(Body):
+    """What may be corrected. `contact` is an id or null, `disposition` a code."""
+
+    contact = serializers.UUIDField(allow_null=True, required=False)
+    disposition = serializers.CharField(max_length=40, required=False)
+    note = serializers.CharField(max_length=MAX_NOTE, allow_blank=True, required=False)
+
+    def validate_contact(self, value: Any) -> Any:
+        if value is not None and not contacts.exists(value):
+            raise serializers.ValidationError("There is no such contact.", code="unknown")
+        return value
+
+    def validate_disposition(self, value: str) -> CallDisposition:
+        found = CallDisposition.objects.filter(code=value, is_active=True).first()
+        if found is None:
+            raise serializers.ValidationError(
+                "There is no active disposition with this code.", code="unknown"
+            )
+        return found
+
+
+class EventBody(ModelBody):
+    """One fact about a call. `type` reads `call.connected`, `offer.made`, `wrap_up.ended`; `actor` is the
+    id of the agent it is about, null for the caller's and the system's."""
+
+    type = serializers.SerializerMethodField()
+    actor = serializers.UUIDField(source="actor_id", allow_null=True, read_only=True)
+    actor_name = serializers.SerializerMethodField()
+
+    class Meta:
+        model = CallEvent
+        fields = ["seq", "type", "at", "actor", "actor_name", "details"]
+        read_only_fields = fields
+
+    def get_type(self, event: CallEvent) -> str:
+        return public_type(event.type)
+
+    def get_actor_name(self, event: CallEvent) -> str | None:
+        names: dict[str, str] = self.context["names"]
+        return names.get(str(event.actor_id)) if event.actor_id else None
+
+
+def public_type(kind: str) -> str:
+    """`AgentLegEnded` is `agent_leg.ended` outside: the last word says what happened, the others to what."""
+    words = _WORD.sub(" ", kind).lower().split()
+    if words[-2:] == ["set", "aside"]:
+        words[-2:] = ["set_aside"]
+    return f"{'_'.join(words[:-1])}.{words[-1]}"
+
+
+class DraftBody(Body):
+    note = serializers.CharField(max_length=MAX_NOTE, allow_blank=True, trim_whitespace=False)
+    disposition = serializers.CharField(max_length=40, allow_blank=True, allow_null=True, default=None)
+    revision = serializers.IntegerField(min_value=0, max_value=2_000_000_000)
+
+
+class DispositionBody(ModelBody):
+    class Meta:
+        model = CallDisposition
+        fields = [
+            "id",
+            "code",
+            "name",
+            "category",
+            "requires_note",
+            "requires_follow_up",
+            "requires_case_creation",
+            "is_active",
+            "sort_order",
+        ]
+        read_only_fields = ["id"]
+
+
+class ReasonBody(ModelBody):
+    class Meta:
+        model = NotReadyReason
+        fields = ["id", "code", "name", "is_active", "sort_order"]
+        read_only_fields = ["id"]
+
+
+class QueueBody(ModelBody):
+    class Meta:
+        model = CallQueue
+        fields = [
+            "id",
+            "name",
+            "strategy",
+            "ring_seconds",
+            "max_wait_seconds",
+            "priority",
+            "wrap_up_seconds",
+            "wrap_up_extend_seconds",
+            "wrap_up_extensions",
+            "music",
+            "fallback",
+            "is_active",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = ["id", "created_at", "updated_at"]
+        # Whether a name is taken is decided among the queues that are not deleted, by the service.
+        validators: list[Any] = []
+
+
+class MemberBody(ModelBody):
+    user = serializers.UUIDField(source="user_id")
+
+    class Meta:
+        model = QueueMembership
+        fields = ["id", "user", "penalty"]
+        read_only_fields = ["id"]
+
+    def validate_user(self, value: Any) -> Any:
+        if self.instance is not None and self.instance.user_id != value:
+            raise serializers.ValidationError("Another person is another membership.", code="immutable")
+        return value
+
+
+class NumberBody(ModelBody):
+    queue = serializers.PrimaryKeyRelatedField(queryset=CallQueue.objects.all())
+
+    class Meta:
+        model = NumberRoute
+        fields = ["id", "trunk", "number", "label", "queue"]
+        read_only_fields = ["id"]
+        validators: list[Any] = []
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is not None:
+            for name in ("trunk", "number"):
+                if name in attrs and attrs[name] != getattr(self.instance, name):
+                    raise serializers.ValidationError(
+                        {name: "Another number is another row."}, code="immutable"
+                    )
+        return attrs
+
+
+class DeviceBody(ModelBody):
+    """A phone of an agent. `secret` is shown once, in the answer that created it."""
+
+    user = serializers.UUIDField(source="user_id")
+    secret = serializers.CharField(read_only=True, required=False)
+
+    class Meta:
+        model = AgentDevice
+        fields = ["id", "user", "endpoint", "kind", "label", "desktop_required", "secret", "created_at"]
+        read_only_fields = ["id", "endpoint", "kind", "created_at"]
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if self.instance is not None and not hasattr(self.instance, "secret"):
+            fields.pop("secret", None)
+        return fields
+
+    def validate_user(self, value: Any) -> Any:
+        if self.instance is not None and self.instance.user_id != value:
+            raise serializers.ValidationError("Another person has another phone.", code="immutable")
+        return value

@@ -1,0 +1,165 @@
+"""Calls over REST: the calls themselves, what happened in them, and what an agent writes about them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from web.shared.api import etags
+from web.shared.api.filters import Filter
+from web.shared.api.problems import NotFound
+from web.shared.api.viewsets import ReadOnlyViewSet, ResourceViewSet
+from web.tenant.calls import queries, services
+from web.tenant.calls.api.serializers import (
+    CallBody,
+    CallPatch,
+    DispositionBody,
+    DraftBody,
+    EventBody,
+    ReasonBody,
+)
+from web.tenant.calls.models import Call, CallDisposition, CallEvent, NotReadyReason
+
+_INSTANT = {"type": "string", "format": "date-time"}
+_ID = {"type": "string", "format": "uuid"}
+
+
+class CallViewSet(ReadOnlyViewSet):
+    """Calls: an agent's own and those of the people they served; a supervisor's are all."""
+
+    queryset = Call.objects.select_related("contact", "queue", "agent", "disposition")
+    serializer_class = CallBody
+    filters = {
+        "status": Filter("status", many=True),
+        "outcome": Filter("outcome", many=True),
+        "direction": Filter("direction", many=True),
+        "queue": Filter("queue", many=True, schema=_ID),
+        "agent": Filter("agent", many=True, schema=_ID),
+        "contact": Filter("contact", many=True, schema=_ID),
+        "disposition": Filter("disposition__code", many=True),
+        "started_at": Filter("started_at", ranges=True, schema=_INSTANT),
+        "ended_at": Filter("ended_at", ranges=True, schema=_INSTANT),
+    }
+    sort_fields = {"started_at": "started_at", "ended_at": "ended_at"}
+    default_sort = "-started_at"
+
+    def visible(self, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        return queries.visible_calls(queryset, self._user(), self.scope)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        request: Any = self.request
+        tenant = getattr(getattr(request, "_request", None), "tenant", None)
+        return super().get_serializer_context() | {"tenant": getattr(tenant, "pk", "")}
+
+    @extend_schema(request=CallPatch, responses=CallBody)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Correct the contact, the disposition or the note."""
+        body = CallPatch(data=request.data)
+        body.is_valid(raise_exception=True)
+        with transaction.atomic():
+            call = self.locked_object()
+            etags.require_match(request, call)
+            services.call_update(actor=self.actor, call=call, values=_values(body.validated_data))
+        return self.answer(self.get_object())
+
+    @extend_schema(responses=EventBody(many=True), filters=False)
+    @action(detail=True, pagination_class=None, url_path="events", url_name="events")
+    def events(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Everything that happened in this call, in order. Not paged: a call has tens of events."""
+        rows = CallEvent.objects.filter(call=self.get_object()).order_by("seq")
+        body = EventBody(rows, many=True, context={"names": queries.agent_names()})
+        return Response({"data": body.data, "next_cursor": None, "has_more": False})
+
+    @extend_schema(responses=DraftBody, operation_id="calls_draft_read")
+    @action(detail=True, url_path="draft", url_name="draft")
+    def draft(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """My draft about this call; revision 0 when there is none."""
+        draft = queries.draft_of(self._call_id(), self._user())
+        return Response(services.draft_document(draft))
+
+    @extend_schema(request=DraftBody, responses=DraftBody, operation_id="calls_draft_write")
+    @draft.mapping.put
+    def write_draft(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Store my draft, made from `revision`; 409 with the stored one when a newer is there."""
+        body = DraftBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        values = body.validated_data
+        stored = services.draft_write(
+            call_id=self._call_id(),
+            user_id=self._user(),
+            note=values["note"],
+            disposition=values["disposition"] or "",
+            revision=values["revision"],
+        )
+        return Response(services.draft_document(stored))
+
+    def _user(self) -> uuid.UUID:
+        user: Any = self.request.user
+        return uuid.UUID(str(user.pk)) if user.pk else uuid.UUID(int=0)
+
+    def _call_id(self) -> uuid.UUID:
+        """The call in the path, whose row may not exist yet; 404 when it is hidden from this person."""
+        try:
+            call_id = uuid.UUID(str(self.kwargs["pk"]))
+        except ValueError:
+            raise NotFound() from None
+        if not queries.may_write_about(call_id, self._user(), self.scope):
+            raise NotFound()
+        return call_id
+
+
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """`contact` is an id here and a row for the service."""
+    if "contact" not in given:
+        return given
+    contact = Call._meta.get_field("contact").related_model
+    pk = given["contact"]
+    return given | {"contact": None if pk is None else contact.objects.get(pk=pk)}  # type: ignore[union-attr]
+
+
+class DispositionViewSet(ResourceViewSet):
+    """What an agent may say a call came to."""
+
+    queryset = CallDisposition.objects.all()
+    serializer_class = DispositionBody
+    filters = {
+        "is_active": Filter("is_active", schema={"type": "boolean"}),
+        "code": Filter("code", many=True),
+    }
+    sort_fields = {"sort_order": "sort_order", "name": "name", "created_at": "created_at"}
+    default_sort = "sort_order"
+
+    def perform_create(self, values: dict[str, Any]) -> CallDisposition:
+        return services.disposition_create(actor=self.actor, values=values)
+
+    def perform_update(self, row: CallDisposition, values: dict[str, Any]) -> CallDisposition:
+        return services.disposition_update(actor=self.actor, disposition=row, values=values)
+
+    def perform_destroy(self, row: CallDisposition) -> None:
+        services.disposition_delete(actor=self.actor, disposition=row)
+
+
+class ReasonViewSet(ResourceViewSet):
+    """Why an agent takes no calls."""
+
+    queryset = NotReadyReason.objects.all()
+    serializer_class = ReasonBody
+    filters = {"is_active": Filter("is_active", schema={"type": "boolean"})}
+    sort_fields = {"sort_order": "sort_order", "name": "name", "created_at": "created_at"}
+    default_sort = "sort_order"
+
+    def perform_create(self, values: dict[str, Any]) -> NotReadyReason:
+        return services.reason_create(actor=self.actor, values=values)
+
+    def perform_update(self, row: NotReadyReason, values: dict[str, Any]) -> NotReadyReason:
+        return services.reason_update(actor=self.actor, reason=row, values=values)
+
+    def perform_destroy(self, row: NotReadyReason) -> None:
+        services.reason_delete(actor=self.actor, reason=row)

@@ -1,0 +1,38 @@
+"""Fixed lists of calls. Where the contract has the list, its enumeration is the list."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+
+from telephony.contract.facts import CallOutcome, LegEnd, OfferOutcome, VisitOutcome
+from telephony.contract.policy import FallbackKind, Strategy
+from telephony.contract.roster import DeviceKind
+from telephony.contract.view import CallState
+
+
+def choices_of(kind: type[StrEnum]) -> list[tuple[str, str]]:
+    """(value, value) pairs of one of the contract's enumerations; screens translate the values."""
+    return [(member.value, member.value) for member in kind]
+
+
+CALL_STATUSES = choices_of(CallState)
+CALL_OUTCOMES = choices_of(CallOutcome)
+VISIT_OUTCOMES = choices_of(VisitOutcome)
+OFFER_OUTCOMES = choices_of(OfferOutcome)
+LEG_ENDS = choices_of(LegEnd)
+STRATEGIES = choices_of(Strategy)
+FALLBACKS = choices_of(FallbackKind)
+DEVICE_KINDS = choices_of(DeviceKind)
+
+
+class Direction(models.TextChoices):
+    INBOUND = "inbound", "Inbound"
+    OUTBOUND = "outbound", "Outbound"
+    INTERNAL = "internal", "Internal"
+
+
+class SegmentKind(models.TextChoices):
+    CALLER = "caller", "Caller"
+    AGENT = "agent", "Agent"

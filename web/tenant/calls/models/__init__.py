@@ -1,0 +1,30 @@
+"""Tables of calls, in four groups.
+
+routing: queues, numbers, who serves which queue, on which phone; what is published to the daemon.
+wrap_up: dispositions, not-ready reasons, drafts, and what an agent wrote when the call was over.
+history: calls and their parts, written by the intake alone, except for what people add afterwards.
+progress: where the intake stands, what it could not apply, and asks on their way to the daemon.
+"""
+
+from web.tenant.calls.models.history import Call, CallEvent, QueueVisit, Segment
+from web.tenant.calls.models.progress import IntakePosition, OutboxAsk, ParkedCall
+from web.tenant.calls.models.routing import AgentDevice, CallQueue, NumberRoute, QueueMembership
+from web.tenant.calls.models.wrap_up import CallDisposition, CallDraft, NotReadyReason, WrapUp
+
+__all__ = [
+    "AgentDevice",
+    "Call",
+    "CallDisposition",
+    "CallDraft",
+    "CallEvent",
+    "CallQueue",
+    "IntakePosition",
+    "NotReadyReason",
+    "NumberRoute",
+    "OutboxAsk",
+    "ParkedCall",
+    "QueueMembership",
+    "QueueVisit",
+    "Segment",
+    "WrapUp",
+]

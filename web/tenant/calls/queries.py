@@ -1,0 +1,114 @@
+"""Reading calls: for screens, for sockets, for whoever must know what an agent may see.
+
+What the sockets call (`pop_for`, `queue_names`, `agent_profile`) gives plain values, costs a fixed number of
+indexed reads and runs inside `tenant_db`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from telephony.contract.clock import from_datetime, to_text
+from web.shared.accounts import queries as accounts
+from web.shared.accounts.registry import Scope
+from web.shared.tenants.context import current_tenant_id
+from web.tenant.calls.models import Call, CallDraft, CallQueue, NotReadyReason, Segment
+from web.tenant.contacts import phone_numbers
+from web.tenant.contacts import queries as contacts
+
+RECENT = 5
+
+
+def visible_calls(queryset: QuerySet[Call], user_id: uuid.UUID, scope: Scope) -> QuerySet[Call]:
+    """ALL: every call. Otherwise: calls that this person talked on or is being rung for, and the other calls
+    of those calls' contacts, because who helps somebody needs to know what was said before."""
+    if scope is Scope.ALL:
+        return queryset
+    own = Segment.objects.filter(agent=user_id).filter(Q(connected_at__isnull=False) | Q(outcome=""))
+    served = Call.objects.filter(pk__in=own.values("call"), contact__isnull=False).values("contact")
+    return queryset.filter(Q(pk__in=own.values("call")) | Q(contact__in=served))
+
+
+def may_write_about(call_id: uuid.UUID, user_id: uuid.UUID, scope: Scope) -> bool:
+    """Whether a draft of this person about this call is kept. A call that has no row yet is nobody's."""
+    known = Call.objects.filter(pk=call_id)
+    return not known.exists() or visible_calls(known, user_id, scope).exists()
+
+
+def draft_of(call_id: uuid.UUID, user_id: uuid.UUID) -> CallDraft | None:
+    return CallDraft.objects.filter(call_id=call_id, user_id=user_id).first()
+
+
+def pop_for(number: str, call: str | None = None) -> dict[str, Any]:
+    """What a ring card shows: {contact, matches, recent_calls}.
+
+    `number` is the caller's as the party row has it, empty when withheld; `call` is left out of the recent
+    ones. `recent_calls`: the last five of the contact, or of the number when nobody has it.
+    """
+    region = contacts.region_of(str(current_tenant_id()))
+    known = phone_numbers.guess_e164(number, region) or number
+    matches = contacts.find_by_number(known) if known else []
+    contact = matches[0] if matches else None
+    earlier = Call.objects.none()
+    if contact is not None:
+        earlier = Call.objects.filter(contact=contact.pk)
+    elif known:
+        earlier = Call.objects.filter(caller_number=known)
+    return {
+        "contact": None if contact is None else contacts.summary(contact),
+        "matches": len(matches),
+        "recent_calls": _recent(earlier, call),
+    }
+
+
+def _recent(calls: QuerySet[Call], but: str | None) -> list[dict[str, Any]]:
+    if but is not None:
+        calls = calls.exclude(pk=but)
+    rows = calls.order_by("-started_at", "-pk").values_list(
+        "pk", "started_at", "queue__name", "outcome", "disposition__name"
+    )
+    return [
+        {
+            "id": str(pk),
+            "started_at": to_text(from_datetime(started)),
+            "queue": queue,
+            "outcome": outcome or None,
+            "disposition": disposition,
+        }
+        for pk, started, queue, outcome, disposition in rows[:RECENT]
+    ]
+
+
+def queue_names() -> dict[str, str]:
+    """Every queue's name by its id, removed ones included: an old call may still name them."""
+    return {str(pk): name for pk, name in CallQueue.all_objects.values_list("pk", "name")}
+
+
+def agent_profile(user_id: str | uuid.UUID) -> dict[str, Any] | None:
+    """{id, name, email, role, permissions} of an active member; None for anybody else."""
+    membership = (
+        accounts.people_of(str(current_tenant_id())).filter(user_id=user_id, user__is_active=True).first()
+    )
+    if membership is None:
+        return None
+    return {
+        "id": str(membership.user_id),
+        "name": membership.user.name or membership.user.email,
+        "email": membership.user.email,
+        "role": membership.role.name,
+        "permissions": sorted(membership.permissions),
+    }
+
+
+def agent_names() -> dict[str, str]:
+    """Every active member's name by user id."""
+    people = accounts.people_of(str(current_tenant_id()))
+    return {str(row.user_id): row.user.name or row.user.email for row in people}
+
+
+def is_not_ready_reason(code: str) -> bool:
+    """Whether an agent may give this reason; the empty one is always allowed."""
+    return not code or NotReadyReason.objects.filter(code=code, is_active=True).exists()
