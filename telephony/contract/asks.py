@@ -6,7 +6,7 @@ The answer (`frames.Ack`) says ok, or a stable code and a sentence.
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from .clock import Instant
 from .facts import Intent
@@ -17,6 +17,7 @@ ASKS: dict[str, type[Any]] = {}
 _T = TypeVar("_T")
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def ask(cls: type[_T]) -> type[_T]:
     """Make a class an ask: frozen, keyword-only, and known by its name."""
     made = dataclass(frozen=True, slots=True, kw_only=True)(cls)

@@ -7,10 +7,11 @@ be able to reach those, so they live in the party's row and in the tenant's sche
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from .clock import Instant
 from .ids import AgentId, BridgeId, CallId, Endpoint, LegId, NumberId, PartyId, QueueId
+from .roster import DeviceKind
 
 FACTS: dict[str, type[Any]] = {}
 """Every kind of fact by its name; producers are closed over it, consumers tolerate what it lacks."""
@@ -18,6 +19,7 @@ FACTS: dict[str, type[Any]] = {}
 _T = TypeVar("_T")
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def fact(cls: type[_T]) -> type[_T]:
     """Make a class a fact: frozen, keyword-only, and known by its name."""
     made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
@@ -170,6 +172,8 @@ class OfferEnded:
     outcome: OfferOutcome
     cause: int = 0
     """Q.850 cause, 0 when none was given."""
+    again: Instant = 0
+    """Not asked again before: about this call when declined, about any call when busy. 0: no such pause."""
 
 
 @fact
@@ -344,6 +348,8 @@ class RosterAdopted:
     memberships: tuple[tuple[QueueId, int], ...]
     """(queue, penalty), ordered by queue."""
     endpoints: tuple[Endpoint, ...]
+    devices: tuple[tuple[Endpoint, DeviceKind, bool], ...] = ()
+    """(endpoint, kind, whether being ready needs an open desk), in the roster's order."""
 
 
 @fact

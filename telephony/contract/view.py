@@ -18,6 +18,7 @@ from . import facts as f
 from .clock import Instant
 from .frames import Entry, Unknown
 from .ids import AgentId, BridgeId, CallId, Endpoint, LegId, PartyId, QueueId, split
+from .roster import DeviceKind
 
 RECENT_ASKS = 1024
 """How many ask ids are remembered, so that the same id acts once, also after a restart."""
@@ -84,6 +85,8 @@ class CallView:
     attempts: int = 0
     refused: dict[AgentId, Instant] = field(default_factory=dict)
     """Who declined or missed this call, and when: asked again only when nobody else is left."""
+    again: dict[AgentId, Instant] = field(default_factory=dict)
+    """Who declined, and the instant before which they are not asked about this call at all."""
     offer: OfferView | None = None
     agent: AgentId | None = None
     agent_leg: LegId | None = None
@@ -110,6 +113,8 @@ class AgentView:
     active: bool = True
     memberships: dict[QueueId, int] = field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
+    devices: dict[Endpoint, tuple[DeviceKind, bool]] = field(default_factory=dict)
+    """Kind of each device, and whether being ready on it needs an open desk."""
     endpoint: Endpoint | None = None
     """The device of the shift, None off shift."""
     desktop_required: bool = True
@@ -122,6 +127,10 @@ class AgentView:
     set_aside: bool = False
     offer: LegId | None = None
     call: CallId | None = None
+    keeps: CallId | None = None
+    """The caller who is kept with music for this agent, whose leg was lost."""
+    cools_until: Instant = 0
+    """The phone said busy: no offers before this instant."""
     wrap_up: WrapUpView | None = None
     idle_since: Instant = 0
     """Start of the present time without work; kept through an offer that was withdrawn."""
@@ -216,7 +225,8 @@ def _queued(view: View, fact: f.CallQueued, at: Instant) -> None:
     call = view.calls[fact.call]
     call.visit, call.queue, call.flow = fact.visit, fact.queue, fact.flow
     call.demand, call.key, call.waits_until = fact.demand, fact.key, fact.deadline
-    call.kept_until = 0
+    _keep_no_longer(view, call)
+    call.agent = None
     _call_state(call, CallState.WAITING, at)
 
 
@@ -249,16 +259,21 @@ def _offer_ended(view: View, fact: f.OfferEnded, at: Instant) -> None:
     if fact.outcome not in (f.OfferOutcome.ACCEPTED, f.OfferOutcome.WITHDRAWN):
         call.refused[fact.agent] = at
         agent.idle_since = at
+    if fact.outcome is f.OfferOutcome.DECLINED:
+        call.again[fact.agent] = fact.again
+    if fact.outcome is f.OfferOutcome.BUSY:
+        agent.cools_until = fact.again
     if fact.outcome is not f.OfferOutcome.ACCEPTED:
         _settle(agent, at)
 
 
 def _connected(view: View, fact: f.CallConnected, at: Instant) -> None:
     call, agent = view.calls[fact.call], _agent(view, fact.agent)
+    _keep_no_longer(view, call)
     call.serial = max(call.serial, _serial(fact.leg), _serial(fact.bridge))
     call.agent, call.agent_leg, call.bridge = fact.agent, fact.leg, fact.bridge
     call.connected = call.connected or at
-    call.muted, call.kept_until = False, 0
+    call.muted = False
     agent.call = fact.call
     _call_state(call, CallState.TALKING, at)
     _settle(agent, at)
@@ -290,15 +305,26 @@ def _leg_ended(view: View, fact: f.AgentLegEnded, at: Instant) -> None:
 def _lost(view: View, fact: f.AgentLost, at: Instant) -> None:
     call = view.calls[fact.call]
     call.kept_until = fact.until
+    _agent(view, fact.agent).keeps = fact.call
     _call_state(call, CallState.KEPT, at)
 
 
+def _keep_no_longer(view: View, call: CallView) -> None:
+    call.kept_until = 0
+    keeper = view.agents.get(call.agent) if call.agent is not None else None
+    if keeper is not None and keeper.keeps == call.call:
+        keeper.keeps = None
+
+
 def _diverted(view: View, fact: f.CallDiverted, at: Instant) -> None:
-    _call_state(view.calls[fact.call], CallState.DIVERTED, at)
+    call = view.calls[fact.call]
+    _keep_no_longer(view, call)
+    _call_state(call, CallState.DIVERTED, at)
 
 
 def _ended(view: View, fact: f.CallEnded, at: Instant) -> None:
     call = view.calls[fact.call]
+    _keep_no_longer(view, call)
     _call_state(call, CallState.ENDED, at)
     _forget_if_done(view, fact.call)
 
@@ -425,6 +451,7 @@ def _roster(view: View, fact: f.RosterAdopted, at: Instant) -> None:
     agent.version, agent.active = fact.version, fact.active
     agent.memberships = dict(fact.memberships)
     agent.endpoints = fact.endpoints
+    agent.devices = {endpoint: (kind, desk) for endpoint, kind, desk in fact.devices}
     agent.reachable = {each: agent.reachable.get(each, False) for each in fact.endpoints}
     _settle(agent, at)
 

@@ -35,6 +35,8 @@ class CallerGone:
     cause: int = 0
     diverted: bool = False
     """It left for the dialplan, as we had asked, or on its own time-out."""
+    missing: bool = False
+    """Reconciliation found it gone: when and why it ended is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class CommandFailed:
 
     call: CallId
     part: str
-    """The leg or bridge it was about."""
+    """The leg or bridge it was about; the call's own id when it was about the caller."""
     what: str
     status: int
 
