@@ -1,0 +1,80 @@
+"""What is said to PostgreSQL, word for word. The tables are made by migrations of web.shared.core."""
+
+OWNER = "SELECT epoch, holder FROM public.log_owner WHERE shard = %s"
+
+OWNER_FOR_SHARE = "SELECT epoch FROM public.log_owner WHERE shard = %s FOR SHARE"
+
+TAKE = """
+INSERT INTO public.log_owner AS o (shard, epoch, holder)
+VALUES (%(shard)s, %(above)s + 1, %(holder)s)
+ON CONFLICT (shard) DO UPDATE
+SET epoch = greatest(o.epoch, %(above)s) + 1, holder = excluded.holder, started = now()
+RETURNING epoch
+"""
+
+CONFIRM = """
+INSERT INTO public.log_owner AS o (shard, epoch, holder)
+VALUES (%(shard)s, %(epoch)s, %(holder)s)
+ON CONFLICT (shard) DO UPDATE
+SET epoch = excluded.epoch, holder = excluded.holder, started = now()
+WHERE o.epoch < excluded.epoch
+"""
+
+LOCK_POSITIONS = """
+SELECT tenant, seq FROM public.log_position WHERE tenant = ANY(%s) ORDER BY tenant FOR UPDATE
+"""
+
+POSITIONS = "SELECT tenant, seq FROM public.log_position WHERE shard = %s"
+
+_FACTS = """
+unnest(%s::text[], %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+AS t (tenant, seq, day, epoch, at, type, data, ask)
+"""
+
+INSERT_FACTS = f"""
+INSERT INTO public.log_fact (tenant, seq, day, epoch, at, type, data, ask)
+SELECT tenant, seq, day, epoch, at, type, data::json, ask FROM {_FACTS}
+ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+EQUAL_FACTS = f"""
+SELECT count(*) FROM public.log_fact AS f JOIN {_FACTS}
+ON f.tenant = t.tenant AND f.seq = t.seq AND f.day = t.day AND f.epoch = t.epoch AND f.at = t.at
+AND f.type = t.type AND f.data::text = t.data AND f.ask IS NOT DISTINCT FROM t.ask
+"""  # noqa: S608
+
+MOVE_POSITIONS = """
+INSERT INTO public.log_position AS p (tenant, shard, seq, at)
+SELECT tenant, %s, seq, at FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS t (tenant, seq, at)
+ON CONFLICT (tenant) DO UPDATE SET shard = excluded.shard, seq = excluded.seq, at = excluded.at
+"""
+
+INSERT_PARTIES = """
+INSERT INTO public.log_party (tenant, party, key, sealed, digest)
+SELECT tenant, party, key, sealed, nullif(digest, ''::bytea)
+FROM unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::bytea[])
+AS t (tenant, party, key, sealed, digest)
+ON CONFLICT DO NOTHING
+"""
+
+NOTIFY = "SELECT pg_notify('murima_log', %s)"
+
+KEEP_CHECKPOINT = """
+INSERT INTO public.log_checkpoint AS c (tenant, epoch, seq, at, data)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (tenant) DO UPDATE
+SET epoch = excluded.epoch, seq = excluded.seq, at = excluded.at, data = excluded.data, stored = now()
+WHERE c.seq <= excluded.seq
+"""
+
+CHECKPOINTS = """
+SELECT c.tenant, c.data::text FROM public.log_checkpoint AS c
+JOIN public.log_position AS p USING (tenant) WHERE p.shard = %s
+"""
+
+ENTRIES = """
+SELECT epoch, seq, at, type, data::text, ask FROM public.log_fact
+WHERE tenant = %s AND seq > %s ORDER BY seq LIMIT %s
+"""
+
+MAKE_PARTITION = "SELECT public.log_partition(%s)"
