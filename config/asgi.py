@@ -7,6 +7,7 @@ cookie or ticket) is decided in realtime. A path without a socket is refused.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,9 +21,7 @@ _http = get_asgi_application()
 def _sockets() -> list[Any]:
     if find_spec("realtime.routing") is None:
         return []
-    from realtime.routing import websocket_urlpatterns
-
-    return list(websocket_urlpatterns)
+    return list(import_module("realtime.routing").websocket_urlpatterns)
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Celery: Redis as the broker, tasks from the apps' tasks.py, each naming its tenant (web.shared.core.tasks)."""
+"""Celery: Redis as the broker; tasks from the apps' tasks.py, each naming its tenant (see core.tasks)."""
 
 from __future__ import annotations
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from importlib.util import find_spec
 
-from web.shared.api.views import DocsScriptView, DocsView, SchemaView, error_docs
+from django.urls import URLPattern, URLResolver, include, path
 
-documentation = [
+from web.shared.api.views import DocsView, SchemaView, error_docs
+
+# The sockets' own description, when realtime brings one (realtime/urls.py: /api/asyncapi/).
+_SOCKETS = "realtime.urls"
+
+documentation: list[URLPattern | URLResolver] = [
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(url_name="schema"), name="docs"),
-    path("api/docs/script/", DocsScriptView.as_view(url_name="schema"), name="docs-script"),
     path("api/docs/errors/", error_docs, name="error-docs"),
+    *([path("", include(_SOCKETS))] if find_spec(_SOCKETS) else []),
 ]

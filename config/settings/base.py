@@ -45,7 +45,8 @@ TENANT_APPS = [
     "web.tenant.contacts",
     "web.tenant.calls",
 ]
-INSTALLED_APPS = ["daphne", *SHARED_APPS, *TENANT_APPS]
+# realtime brings commands, checks and rows of the permission registry, but no tables.
+INSTALLED_APPS = ["daphne", *SHARED_APPS, *TENANT_APPS, "realtime"]
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"

@@ -8,7 +8,7 @@ application's role.
     def test_x(tenant, make_user, api): ...     # the body runs inside `tenant`
 
     @pytest.mark.django_db(transaction=True)    # for threads and async code: every schema is emptied afterwards
-    async def test_y(tenants): ...              # choose tenants yourself: tenant_db(tenants[0].pk, fn)
+    async def test_y(tenants): ...              # choose: tenant_db(tenants[0].pk, fn)
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _tenant_rows(*, with_schema: bool = False) -> list[Any]:
 
 @pytest.fixture
 def tenants(request: pytest.FixtureRequest) -> list[Any]:
-    """The two tenants, active, with their default roles. Nothing is chosen: use tenant_context or tenant_db."""
+    """The two tenants, active, with their default roles. Nothing is chosen: tenant_context, tenant_db."""
     marker = request.node.get_closest_marker("django_db")
     transaction = marker is not None and marker.kwargs.get("transaction")
     request.getfixturevalue("transactional_db" if transaction else "db")
@@ -96,7 +96,7 @@ def other_tenant(tenants: list[Any]) -> Any:
 
 @pytest.fixture
 def make_user(tenants: list[Any]) -> Callable[..., Any]:
-    """`make_user("supervisor")` → a User with that role in the first tenant (or `tenant=`). Password: PASSWORD."""
+    """`make_user("supervisor")` → a User with that role in the first tenant (or `tenant=`), with PASSWORD."""
     from web.shared.accounts.services import membership_ensure, user_ensure
     from web.shared.core.actor import system
     from web.shared.tenants.context import public_context

@@ -151,7 +151,7 @@ class Session(AbstractBaseSession):
     tenant_id = models.CharField(max_length=14, blank=True, db_index=True)
     created_at = models.DateTimeField(null=True)
 
-    objects = SessionManager()
+    objects: ClassVar[SessionManager] = SessionManager()
 
     @classmethod
     def get_session_store_class(cls) -> type[Any]:

@@ -43,9 +43,17 @@ messages: dict[str, str] = {}
 
 
 def permission(
-    code: str, label: str, *, all: Iterable[str] = (), team: Iterable[str] = (), own: Iterable[str] = ()
-) -> str:  # noqa: A002
-    """Declare a code and who holds it by default; `admin` holds everything. Returns the code."""
+    code: str,
+    label: str,
+    *,
+    all: Iterable[str] = (),  # noqa: A002 - reads well where codes are declared
+    team: Iterable[str] = (),
+    own: Iterable[str] = (),
+) -> str:
+    """Declare a code and the default roles that hold it for `all`, for their `team`, or for their `own`.
+
+    `admin` holds every code with ALL. Returns the code.
+    """
     roles = dict.fromkeys(own, Scope.OWN) | dict.fromkeys(team, Scope.TEAM) | dict.fromkeys(all, Scope.ALL)
     roles["admin"] = Scope.ALL
     known = permissions.setdefault(code, Permission(code, label, roles))

@@ -58,7 +58,7 @@ def as_problem(error: BaseException) -> Problem:
     if isinstance(error, rest.MethodNotAllowed):
         return problems.MethodNotAllowed()
     if isinstance(error, rest.Throttled):
-        wait = str(math.ceil(error.wait or 1))
+        wait = str(math.ceil(getattr(error, "wait", None) or 1))
         return problems.Throttled(headers={"Retry-After": wait})
     for kind, problem in _PLAIN:
         if isinstance(error, kind):

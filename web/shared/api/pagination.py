@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core import signing
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Model, Q
 from django.db.models.expressions import OrderBy
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -26,11 +26,11 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 class CursorPages(BasePagination):
     """Reads `sort_fields` (public name → model field) and `default_sort` from the view."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self._request = request
         self._limit = _limit(request)
         allowed: dict[str, str] = getattr(view, "sort_fields", {"created_at": "created_at"})
-        asked = request.query_params.get("sort") or getattr(view, "default_sort", "-created_at")
+        asked = str(request.query_params.get("sort") or getattr(view, "default_sort", "-created_at"))
         descending, name = asked.startswith("-"), asked.lstrip("-")
         if name not in allowed:
             raise Malformed(

@@ -6,8 +6,11 @@ the permission code that the registry asks for. `manage.py api_schema` writes an
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from django.conf import settings
+from django.urls import Resolver404, resolve
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
@@ -67,14 +70,18 @@ class MurimaSchema(AutoSchema):
             operation["responses"].setdefault(status, _problem_response(text))
         return operation
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         said: str = super().get_description() or ""
         code = self._permission()
         return f"{said}\n\nNeeds `{code}`.".strip() if code and not code.startswith("-") else said
 
     def _permission(self) -> str | None:
-        name = getattr(self.view, "murima_route", None)
-        return registry.code_for_route(name, self.method) if name else None
+        example = re.sub(r"\{[^}]+\}", "00000000-0000-7000-8000-000000000000", self.path)
+        try:
+            name = resolve(example, settings.ROOT_URLCONF).view_name
+        except Resolver404:
+            return None
+        return registry.code_for_route(name, self.method)
 
     def _is_versioned(self) -> bool:
         queryset = getattr(self.view, "queryset", None)

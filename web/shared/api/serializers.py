@@ -32,7 +32,7 @@ class StrictFields(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
         chosen = self.context.get("fields")
-        if chosen and self.parent is None or chosen and getattr(self.parent, "many", False):
+        if chosen and (self.parent is None or getattr(self.parent, "many", False)):
             return {name: field for name, field in fields.items() if name in chosen}
         return fields
 

@@ -14,27 +14,16 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt, ensure_csrf_cookie
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
-from rest_framework.renderers import TemplateHTMLRenderer
 
 from web.shared.api import problems
 
 
-class SchemaView(SpectacularJSONAPIView):  # type: ignore[misc]
+class SchemaView(SpectacularJSONAPIView):
     """OpenAPI 3.1 as JSON."""
 
 
-class DocsView(SpectacularSwaggerSplitView):  # type: ignore[misc]
-    """Swagger UI's page; its script is at `script/`."""
-
-    renderer_classes = [TemplateHTMLRenderer]
-    url_self = "docs-script"
-
-    def _swagger_ui_resource(self, filename: str) -> str:
-        return str(super()._swagger_ui_resource(filename))
-
-
-class DocsScriptView(DocsView):
-    pass
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI's page, and with `?script` the script that starts it."""
 
 
 @csrf_exempt

@@ -7,7 +7,7 @@
         sort_fields = {"created_at": "created_at", "name": "sort_name"}
 
         def perform_create(self, values): return services.contact_create(actor=self.actor, **values)
-        def perform_update(self, row, values): return services.contact_update(row, actor=self.actor, **values)
+        def perform_update(self, row, values): return services.contact_update(row, actor=self.actor, ...)
         def perform_destroy(self, row): services.contact_delete(row, actor=self.actor)
 
 Views translate, services write. POST honours Idempotency-Key; changes to a row need If-Match and run on the
@@ -38,7 +38,7 @@ from web.shared.core.net import client_address
 
 
 class ApiView(APIView):
-    """A view that is no resource. Adds the actor, the scope and Idempotency-Key to REST framework's APIView."""
+    """A view that is no resource. REST framework's, with the actor, the scope and Idempotency-Key."""
 
     @property
     def actor(self) -> Actor:
@@ -128,14 +128,15 @@ class BaseViewSet(ApiView, GenericViewSet[Any]):
         return row
 
     def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
+        context = dict(super().get_serializer_context())
         asked = self.request.query_params.get("fields", "") if self.request else ""
         if asked and self.request.method == "GET":
             context["fields"] = self._chosen(asked.split(","))
         return context
 
     def _chosen(self, names: list[str]) -> set[str]:
-        known = set(self.get_serializer_class()().fields)
+        serializer: Any = self.get_serializer_class()()
+        known = set(serializer.fields)
         strange = [name for name in names if name not in known]
         if strange:
             raise Malformed(

@@ -57,7 +57,7 @@ def changed_fields(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def content_hash(row: AbstractAuditEvent) -> bytes:
-    """SHA-256 over the salt and a canonical text of the row; what the sealer chains and the verifier repeats."""
+    """SHA-256 over the salt and a canonical text of the row: what a sealer chains and a verifier repeats."""
     said = {
         "id": str(row.id),
         "at": row.at.isoformat(),
@@ -78,4 +78,4 @@ def content_hash(row: AbstractAuditEvent) -> bytes:
 def _table() -> type[AbstractAuditEvent]:
     if current_tenant_id() is None:
         return PlatformAuditEvent
-    return apps.get_model("records", "AuditEvent")  # type: ignore[return-value]
+    return apps.get_model("records", "AuditEvent")

@@ -35,7 +35,7 @@ def request_frame(
         response = get_response(request)
         response["X-Request-Id"] = request.request_id
         if request.path.startswith("/api/"):
-            response.setdefault("Cache-Control", "no-store")  # type: ignore[attr-defined]
+            response.setdefault("Cache-Control", "no-store")
         _account(request, response, time.monotonic() - started)
         return response
 

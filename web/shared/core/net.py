@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The client's IP address in its usual spelling; None when there is none (a test client, a socket file)."""
+    """The client's IP address in its usual spelling; None when there is none (a socket file)."""
     hop = _address(request.META.get("REMOTE_ADDR", ""))
     trusted = {ipaddress.ip_address(one) for one in settings.TRUSTED_PROXIES}
     forwarded = [_address(part) for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]

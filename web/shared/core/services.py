@@ -62,7 +62,7 @@ def soft_delete(row: M, *, actor: Actor) -> M:
 
 
 def lock(queryset: models.QuerySet[M], **lookup: Any) -> M:
-    """The one row of `queryset`, locked until the transaction ends. Raises DoesNotExist; needs a transaction."""
+    """The one row of `queryset`, locked until the transaction ends. Raises DoesNotExist."""
     return queryset.select_for_update(of=("self",)).get(**lookup)
 
 

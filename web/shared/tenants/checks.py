@@ -54,7 +54,7 @@ def backend_is_ours(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def no_tenant_table_in_public(app_configs: Any, databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """Runs with `check --database default`, and in doctor: a tenant's table in public would be read instead."""
+    """With `check --database default`, and in doctor: a tenant's table in public would be read instead."""
     if not databases:
         return []
     from django.db import connection

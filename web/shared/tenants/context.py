@@ -70,7 +70,7 @@ def _run(schema: str, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[
 
 
 async def tenant_db(tenant_id: str, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `fn(*args, **kwargs)` in a database thread, inside this tenant. Errors of `fn` come back as they are."""
+    """Run `fn(*args, **kwargs)` in a database thread, inside this tenant. Errors of `fn` come through."""
     hop = sync_to_async(_run, thread_sensitive=False, executor=_THREADS)
     return await hop(as_tenant_id(tenant_id), fn, args, dict(kwargs))
 

@@ -33,7 +33,7 @@ def tenant_by_host(
         host = _host(request)
         if host in settings.PLATFORM_HOSTS:
             request.tenant = None  # type: ignore[attr-defined]
-            request.urlconf = settings.PUBLIC_SCHEMA_URLCONF  # type: ignore[attr-defined]
+            request.urlconf = settings.PUBLIC_SCHEMA_URLCONF
             with public_context():
                 return get_response(request)
         tenant = _tenant(host)

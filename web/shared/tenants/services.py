@@ -30,7 +30,8 @@ def tenant_register(*, actor: Actor, slug: str, name: str, host: str = "") -> Te
     with public_context(), transaction.atomic():
         domain = Domain.objects.select_related("tenant").filter(slug=slug, is_primary=True).first()
         if domain is not None:
-            return domain.tenant
+            found: Tenant = domain.tenant
+            return found
         tenant: Tenant = Tenant.objects.create(name=name)
         Domain.objects.create(tenant=tenant, domain=host or host_of(slug), slug=slug, is_primary=True)
         audit.record(actor=actor, action="create", obj=tenant)

@@ -59,7 +59,7 @@ class SessionView(ApiView):
         """Sign out. Signing out twice is no error."""
         inner: Any = request._request
         if request.user.is_authenticated:
-            audit.record(actor=self.actor, action="sign_out", obj=request.user)  # type: ignore[arg-type]
+            audit.record(actor=self.actor, action="sign_out", obj=request.user)
         logout(inner)
         return Response(status=204)
 

@@ -26,6 +26,9 @@ class SchemaNotChosen(ImproperlyConfigured):
 class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
     """django_tenants' connection, closed by default."""
 
+    tenant: Any
+    schema_name: str | None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Django's own connection to the maintenance database, used to create and drop test databases.
@@ -54,7 +57,7 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
 
     def check_constraints(self, table_names: Any = None) -> None:
         # SET CONSTRAINTS ALL names no table, so it may run with nothing chosen (Django's tests end with it).
-        chosen = self.tenant
+        chosen: Any = self.tenant
         if chosen is None:
             self.set_schema_to_public()
         try:

@@ -20,7 +20,8 @@ from web.shared.tenants.ownership import owner_connection
 KEPT = ("django_migrations", "django_content_type", "auth_permission")
 _TABLES = """
 SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND (n.nspname = 'public' OR n.nspname ~ '^t_[a-z0-9]{12}$')
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+AND (n.nspname = 'public' OR n.nspname ~ '^t_[a-z0-9]{12}$')
 AND c.relname <> ALL(%s)
 """
 
