@@ -10,6 +10,7 @@ An app's `api/urls.py`:
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.urls import re_path
@@ -25,4 +26,6 @@ class Router(SimpleRouter):
         found: list[Any] = list(super().get_urls())
         if all(prefix for prefix, _, _ in self.registry):
             return found
-        return [re_path(str(one.pattern).replace("^/", "^", 1), one.callback, name=one.name) for one in found]
+        return [
+            re_path(re.sub(r"\A\^/", "^", str(one.pattern)), one.callback, name=one.name) for one in found
+        ]
