@@ -58,7 +58,7 @@ def keep_template(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     return event
 
 
-SHARED = [
+SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
