@@ -15,3 +15,5 @@ urlpatterns = [
     re_path(r"^api(?:/.*)?$", api_not_found, name="api-not-found"),
     re_path(r"^(?!static/|ws/).*$", browser_application, name="app"),
 ]
+
+handler500 = "web.shared.api.errors.server_error"

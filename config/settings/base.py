@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "web.shared.accounts.middleware.TenantAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "web.shared.core.middleware.one_thread",
 ]
 TEMPLATES = [
     {

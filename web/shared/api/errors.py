@@ -8,6 +8,7 @@ the CSRF view below all go through it, so the shape is one.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,6 +77,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     body = problem.document(instance=request.path, request_id=getattr(request._request, "request_id", ""))
     headers = problems.headers_of(problem)
     return Response(body, status=problem.status, headers=headers, content_type=problems.CONTENT_TYPE)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500 of the URL maps: for what middleware raised; views' errors never come this far."""
+    return problems.problem_response(request, as_problem(sys.exc_info()[1] or RuntimeError()))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

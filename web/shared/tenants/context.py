@@ -60,13 +60,19 @@ def current_tenant_id() -> TenantId | None:
     return None if name in (None, PUBLIC) else as_tenant_id(name)
 
 
+def release_connection() -> None:
+    """Give this thread's connection back to the pool, unless a transaction around the caller still needs it."""
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
 def _run(schema: str, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-    close_old_connections()
+    release_connection()
     try:
         with _schema(schema):
             return fn(*args, **kwargs)
     finally:
-        close_old_connections()
+        release_connection()
 
 
 async def tenant_db(tenant_id: str, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
