@@ -44,7 +44,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _key(channel: Channel, way: str, message: Message) -> str:
-    return f"{channel.name}.{way}.{message.type}"
+    return f"{channel.name}.{way}.{message.name}"
 
 
 def _message(channel: Channel, message: Message) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _message(channel: Channel, message: Message) -> dict[str, Any]:
     data: dict[str, Any] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
     properties = {
         "v": {"const": messages.VERSION},
-        "type": {"const": message.type},
+        "type": {"const": message.name},
         "id": {"type": "string", "format": "uuid"},
         "epoch": {"type": "integer"},
         "seq": {"type": "integer"},
@@ -60,7 +60,7 @@ def _message(channel: Channel, message: Message) -> dict[str, Any]:
         "data": data,
     }
     payload = {"type": "object", "properties": properties, "required": ["v", "type", "data"]}
-    return {"name": message.type, "contentType": "application/json", "payload": payload}
+    return {"name": message.name, "contentType": "application/json", "payload": payload}
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
@@ -229,9 +229,9 @@ def _null_last(kind: shapes.Type) -> bool:
 
 def _maps(channel: Channel) -> list[str]:
     title = channel.name.capitalize()
-    blocks = [_map(f"{title}ServerMessages", [(m.type, _sent(channel, m)) for m in channel.sends])]
-    blocks.append(_map(f"{title}ClientMessages", [(m.type, m.data.__name__) for m in channel.takes]))
-    answers = [(m.type, m.answer.__name__) for m in channel.takes if m.answer is not None]
+    blocks = [_map(f"{title}ServerMessages", [(m.name, _sent(channel, m)) for m in channel.sends])]
+    blocks.append(_map(f"{title}ClientMessages", [(m.name, m.data.__name__) for m in channel.takes]))
+    answers = [(m.name, m.answer.__name__) for m in channel.takes if m.answer is not None]
     blocks.append(_map(f"{title}Answers", answers))
     blocks.append(_union(f"{title}ServerMessage", f"{title}ServerMessages", "Envelope"))
     blocks.append(_union(f"{title}ClientMessage", f"{title}ClientMessages", "ClientEnvelope"))
@@ -245,7 +245,7 @@ def _sent(channel: Channel, message: Message) -> str:
 
 def answers(channel: Channel, message: Message) -> list[type]:
     """The shapes that a server message's data can have."""
-    if message.type != "ack":
+    if message.name != "ack":
         return [message.data]
     found = {m.answer: None for m in channel.takes if m.answer not in (None, messages.Pong)}
     return [each for each in found if each is not None]

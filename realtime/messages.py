@@ -72,19 +72,19 @@ class ClientFrame(Struct, frozen=True, kw_only=True):
 # --- parts -----------------------------------------------------------------------------------------------
 
 
-class QueueRef(Sent):
+class QueueRef(Sent, frozen=True):
     id: str
     name: str
 
 
-class Who(Sent):
+class Who(Sent, frozen=True):
     """The other party as the line showed it; hostile characters are gone, it is still only text."""
 
     number: str | None
     name: str | None
 
 
-class ContactCard(Sent):
+class ContactCard(Sent, frozen=True):
     id: str
     name: str
     organization: str | None
@@ -92,7 +92,7 @@ class ContactCard(Sent):
     tags: list[str]
 
 
-class RecentCall(Sent):
+class RecentCall(Sent, frozen=True):
     id: str
     started_at: Instant | None
     queue: str | None
@@ -100,16 +100,16 @@ class RecentCall(Sent):
     disposition: str | None
 
 
-class NextStatus(Sent):
+class NextStatus(Sent, frozen=True):
     intent: Intent
     reason: str
 
 
-class ShiftState(Sent):
+class ShiftState(Sent, frozen=True):
     endpoint: str
 
 
-class WrapUpState(Sent):
+class WrapUpState(Sent, frozen=True):
     call: str
     queue: QueueRef
     started_at: Instant
@@ -117,7 +117,7 @@ class WrapUpState(Sent):
     extensions_left: int
 
 
-class UserCard(Sent):
+class UserCard(Sent, frozen=True):
     id: str
     name: str
     email: str
@@ -125,13 +125,13 @@ class UserCard(Sent):
     permissions: list[str]
 
 
-class TenantCard(Sent):
+class TenantCard(Sent, frozen=True):
     id: str
     slug: str
     name: str
 
 
-class SipCredentials(Sent):
+class SipCredentials(Sent, frozen=True):
     """The browser phone's account for this shift; the password is shown once, here."""
 
     user: str
@@ -144,7 +144,7 @@ class SipCredentials(Sent):
 # --- server → desk ---------------------------------------------------------------------------------------
 
 
-class Hello(Sent):
+class Hello(Sent, frozen=True):
     server_time: Instant
     tenant: TenantCard
     user: UserCard
@@ -152,7 +152,7 @@ class Hello(Sent):
     lost_seconds: int
 
 
-class AgentState(Sent):
+class AgentState(Sent, frozen=True):
     id: str
     effective: Effective
     since: Instant
@@ -165,7 +165,7 @@ class AgentState(Sent):
     wrap_up: WrapUpState | None
 
 
-class Offer(Sent):
+class Offer(Sent, frozen=True):
     """A call that rings here. `arrived_at` is the caller's first arrival: the wait counts from it."""
 
     id: str
@@ -179,12 +179,12 @@ class Offer(Sent):
     party: Who | None
 
 
-class OfferWithdrawn(Sent):
+class OfferWithdrawn(Sent, frozen=True):
     id: str
     outcome: OfferOutcome
 
 
-class Pop(Sent):
+class Pop(Sent, frozen=True):
     """Who is calling, as far as the tenant's contacts know; `offer` is also the agent's leg."""
 
     offer: str
@@ -195,7 +195,7 @@ class Pop(Sent):
     recent_calls: list[RecentCall]
 
 
-class CallState(Sent):
+class CallState(Sent, frozen=True):
     """The desk's call. Waiting, diverted, or ended without a wrap-up of this call: no longer the desk's."""
 
     id: str
@@ -211,7 +211,7 @@ class CallState(Sent):
     contact: ContactCard | None
 
 
-class QueueState(Sent):
+class QueueState(Sent, frozen=True):
     id: str
     name: str
     waiting: int
@@ -220,7 +220,7 @@ class QueueState(Sent):
     busy: int
 
 
-class Snapshot(Sent):
+class Snapshot(Sent, frozen=True):
     agent: AgentState
     offer: Offer | None
     call: CallState | None
@@ -228,28 +228,28 @@ class Snapshot(Sent):
     live: Live
 
 
-class Notice(Sent):
+class Notice(Sent, frozen=True):
     code: NoticeCode
     level: Level
     detail: str
 
 
-class Pong(Sent):
+class Pong(Sent, frozen=True):
     server_time: Instant
 
 
-class Ack(Sent):
+class Ack(Sent, frozen=True):
     """The ask was carried out; `pending` says that its record is not yet in the database."""
 
     code: Literal["ok", "pending"]
 
 
-class ShiftStartedAck(Sent):
+class ShiftStartedAck(Sent, frozen=True):
     code: Literal["ok", "pending"]
     sip: SipCredentials
 
 
-class Problem(Sent):
+class Problem(Sent, frozen=True):
     """RFC 9457, as REST's errors are."""
 
     type: str
@@ -263,7 +263,7 @@ class Problem(Sent):
 # --- server → floor, wallboard ---------------------------------------------------------------------------
 
 
-class FloorAgent(Sent):
+class FloorAgent(Sent, frozen=True):
     id: str
     name: str
     effective: Effective
@@ -274,7 +274,7 @@ class FloorAgent(Sent):
     call: str | None
 
 
-class FloorCall(Sent):
+class FloorCall(Sent, frozen=True):
     """A call without its caller's number or name."""
 
     id: str
@@ -287,19 +287,19 @@ class FloorCall(Sent):
     offered_to: str | None
 
 
-class FloorSnapshot(Sent):
+class FloorSnapshot(Sent, frozen=True):
     queues: list[QueueState]
     agents: list[FloorAgent]
     calls: list[FloorCall]
     live: Live
 
 
-class WallboardSnapshot(Sent):
+class WallboardSnapshot(Sent, frozen=True):
     queues: list[QueueState]
     live: Live
 
 
-class QueueStates(Sent):
+class QueueStates(Sent, frozen=True):
     """The queues that changed since the last frame."""
 
     queues: list[QueueState]
@@ -308,61 +308,61 @@ class QueueStates(Sent):
 # --- client → server -------------------------------------------------------------------------------------
 
 
-class Ping(Asked):
+class Ping(Asked, frozen=True):
     pass
 
 
-class ShiftStart(Asked):
+class ShiftStart(Asked, frozen=True):
     pass
 
 
-class ShiftEnd(Asked):
+class ShiftEnd(Asked, frozen=True):
     pass
 
 
-class StatusSet(Asked):
+class StatusSet(Asked, frozen=True):
     intent: Intent
     reason: Code = ""
 
 
-class OfferDecline(Asked):
+class OfferDecline(Asked, frozen=True):
     offer: OfferRef
     reason: Code = ""
 
 
-class CallHold(Asked):
+class CallHold(Asked, frozen=True):
     call: CallRef
 
 
-class CallUnhold(Asked):
+class CallUnhold(Asked, frozen=True):
     call: CallRef
 
 
-class CallHangup(Asked):
+class CallHangup(Asked, frozen=True):
     call: CallRef
 
 
-class CallMute(Asked):
+class CallMute(Asked, frozen=True):
     call: CallRef
     muted: bool
 
 
-class CallDtmf(Asked):
+class CallDtmf(Asked, frozen=True):
     call: CallRef
     digits: Digits
 
 
-class WrapupExtend(Asked):
+class WrapupExtend(Asked, frozen=True):
     call: CallRef
 
 
-class WrapupFinish(Asked):
+class WrapupFinish(Asked, frozen=True):
     call: CallRef
     disposition: Code
     note: NoteText = ""
 
 
-class MediaClaim(Asked):
+class MediaClaim(Asked, frozen=True):
     """This tab takes the sound; the last claim wins."""
 
     tab: UUID
@@ -373,7 +373,7 @@ class MediaClaim(Asked):
 
 @dataclass(frozen=True)
 class Message:
-    type: str
+    name: str
     data: type[Struct]
     answer: type[Struct] | None = None
     """What a client's message is answered with, when it is not refused."""
