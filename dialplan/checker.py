@@ -12,61 +12,20 @@ import re
 from collections.abc import Iterable
 
 FORBIDDEN_APPLICATIONS = frozenset(
-    [
-        "system",
-        "trysystem",
-        "agi",
-        "eagi",
-        "deadagi",
-        "fastagi",
-        "asyncagi",
-        "externalivr",
-        "exec",
-        "tryexec",
-        "execiftime",
-        "originate",
-        "sendurl",
-        "readfile",
-        "mysql",
-        "minivmrecord",
-        "record",
-        "mixmonitor",
-        "monitor",
-        "dictate",
-        "jack",
-        "festival",
-        "chanspy",
-        "extenspy",
-        "ices",
-        "mp3player",
-        "nbscat",
-        "stasisbroadcast",
-        "sendtext",
-    ]
-)
+    {
+        "system", "trysystem", "agi", "eagi", "deadagi", "fastagi", "asyncagi", "externalivr",
+        "exec", "tryexec", "execiftime", "originate", "sendurl", "readfile", "mysql",
+        "minivmrecord", "record", "mixmonitor", "monitor", "dictate", "jack", "festival", "chanspy",
+        "extenspy", "ices", "mp3player", "nbscat", "stasisbroadcast", "sendtext",
+    }
+)  # fmt: skip
 FORBIDDEN_FUNCTIONS = frozenset(
-    [
-        "shell",
-        "curl",
-        "file",
-        "file_format",
-        "file_count_line",
-        "env",
-        "stat",
-        "eval",
-        "realtime",
-        "realtime_store",
-        "realtime_hash",
-        "odbc_sql",
-        "db",
-        "db_delete",
-        "db_exists",
-        "lock",
-        "trylock",
-        "import",
-        "master_channel",
-    ]
-)
+    {
+        "shell", "curl", "file", "file_format", "file_count_line", "env", "stat", "eval",
+        "realtime", "realtime_store", "realtime_hash", "odbc_sql", "db", "db_delete", "db_exists",
+        "lock", "trylock", "import", "master_channel",
+    }
+)  # fmt: skip
 PUBLIC_CONTEXTS = frozenset({"murima-trunk"})
 _OUTSIDE = re.compile(
     r"\$\{(EXTEN|CALLERID\(|CALLINGANI|RDNIS|DNID|PJSIP_HEADER\(|SIP_HEADER\()", re.IGNORECASE

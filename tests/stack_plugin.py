@@ -10,27 +10,55 @@ MURIMA_TEST_STACK=none leaves the environment alone, for a run against servers s
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployment.dev.stack import Stack
 
 _MARKS = {"database", "redis", "asterisk", "browser", "system", "django_db"}
-_FIXTURES = {"db", "transactional_db", "django_db_setup", "stack_postgres", "stack_redis", "stack_asterisk", "stack"}
+_FIXTURES = {
+    "db",
+    "transactional_db",
+    "django_db_setup",
+    "stack_postgres",
+    "stack_redis",
+    "stack_asterisk",
+    "stack",
+}
 _OFF = os.environ.get("MURIMA_TEST_STACK") == "none"
+
+
+def temporary_home() -> Path:
+    """A directory that the servers' user can enter, which pytest's own temporary ones are not for root."""
+    home = Path(tempfile.mkdtemp(prefix="murima-test-"))
+    home.chmod(0o755)
+    return home
+
+
+@contextlib.contextmanager
+def private_stack(parts: set[str], **options: Any) -> Iterator[Stack]:
+    """A started stack of one's own, for a test module that holds, kills or configures servers."""
+    stack = Stack(temporary_home(), parts, **options)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+        if os.environ.get("MURIMA_TEST_KEEP") != "1":
+            shutil.rmtree(stack.home, ignore_errors=True)
 
 
 def _make() -> Stack | None:
     if _OFF:
         return None
-    home = Path(tempfile.mkdtemp(prefix="murima-test-"))
-    home.chmod(0o755)
-    made = Stack(home, {"postgres", "redis", "asterisk"})
+    made = Stack(temporary_home(), {"postgres", "redis", "asterisk"})
     os.environ.update(made.environment)
     os.environ["MURIMA_ENV"] = "test"
     key = made.keys["postgres"]

@@ -151,7 +151,8 @@ class Agent:
         own = f"sip:{self.user}@{self.line.address[0]}:{self.line.address[1]}"
         headers = [("Via", self.line.via()), ("Max-Forwards", "70"),
                    ("From", f"<sip:{self.user}@{host}>;tag={self._register_tag}"),
-                   ("To", f"<sip:{self.user}@{host}>"), ("Call-ID", self._register_id), ("CSeq", f"{self._sequence} REGISTER"),
+                   ("To", f"<sip:{self.user}@{host}>"), ("Call-ID", self._register_id),
+                   ("CSeq", f"{self._sequence} REGISTER"),
                    ("Contact", f"<{own}>"), ("Expires", str(expires))]  # fmt: skip
         if proof:
             headers.append(("Authorization", proof))
