@@ -1,0 +1,1 @@
+"""Two invented organisations, and callers for them: what a newcomer sees in the first five minutes."""
