@@ -60,6 +60,11 @@ class Asterisk:
         return self.root / "etc/generated"
 
     @property
+    def binary(self) -> Path:
+        """The program, for its console (`-rx`)."""
+        return self._found.binary
+
+    @property
     def version(self) -> str:
         """The number of the release that runs."""
         return self._found.version
