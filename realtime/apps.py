@@ -1,4 +1,4 @@
-"""Sockets as a Django app: it brings commands and checks, no models."""
+"""Sockets as a Django app: it brings commands, rows of the permission registry and signals, no models."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class RealtimeConfig(AppConfig):
     name = "realtime"
     label = "realtime"
+
+    def ready(self) -> None:
+        from realtime import access
+
+        access.connect()

@@ -2,7 +2,7 @@
 
 Each socket holds a lease: a member `<agent>|<socket>` of the tenant's sorted set, scored with the moment when
 it runs out on Redis's clock. A ping renews it; a socket that closes leaves it to run out, so that a reload
-within LOST_SECONDS is no absence, and a process that dies takes nobody along whose other socket lives elsewhere.
+within LOST_SECONDS is no absence, and a process that dies takes nobody along who has a socket elsewhere.
 
 The daemon is told by comparison, not by event: every second, who has a lease is compared with what the
 replica says, and each difference becomes a ReportDesktop. Whichever process notices first says it; a short

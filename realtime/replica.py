@@ -59,7 +59,7 @@ class Replica:
         self.floor: Audience | None = None
         self.wallboard: Audience | None = None
         self.live: m.Live = "offline"
-        self._owned: dict[AgentId, CallId] = {}
+        self._owned: dict[AgentId, set[CallId]] = {}
         self._owner: dict[CallId, AgentId] = {}
         self._told_queues: dict[QueueId, m.QueueState] = {}
         self._told_agents: dict[AgentId, m.FloorAgent] = {}
@@ -126,11 +126,15 @@ class Replica:
         found = self.view.calls.get(call)
         self.tally.touch_call(call, found)
         before = self._owner.pop(call, None)
-        if before is not None and self._owned.get(before) == call:
-            del self._owned[before]
+        if before is not None:
+            self._owned[before].discard(call)
         if found is not None and found.agent is not None and _owned(found):
-            self._owned[found.agent] = call
+            self._owned.setdefault(found.agent, set()).add(call)
             self._owner[call] = found.agent
+
+    def _oldest(self, agent: AgentId) -> CallId | None:
+        """The call that talks to this agent or is kept for them; ids sort by age."""
+        return min(self._owned.get(agent, ()), default=None)
 
     # --- telling ---------------------------------------------------------------------------------------
 
@@ -156,11 +160,12 @@ class Replica:
             desk.restart(self.view.seq)
             return None
         fresh = self._tell_offer(desk, agent, touched)
-        self._tell_call(desk, agent)
+        # Before the call: an ended call stays on the desk only for a wrap-up that the client must know of.
         state = shapes.agent_state(agent, self.names)
         if state != desk.told_agent:
             desk.told_agent = state
             self.publish(desk, "agent.state", state)
+        self._tell_call(desk, agent)
         if desk.agent in touched.missed:
             said = m.Notice(code="missed", level="warning", detail="A call rang here and was not answered.")
             self.publish(desk, "notice", said)
@@ -179,7 +184,7 @@ class Replica:
         return None
 
     def _tell_call(self, desk: Desk, agent: AgentView) -> None:
-        call = shapes.desk_call(self.view, agent, self._owned.get(desk.agent))
+        call = shapes.desk_call(self.view, agent, self._oldest(desk.agent))
         now = shapes.call_state(call, self.names) if call is not None else None
         before, desk.told_call = desk.told_call, now
         if before is not None and (now is None or now.id != before.id):
@@ -260,7 +265,7 @@ class Replica:
     def desk_snapshot(self, desk: Desk) -> list[str]:
         agent = self.agent(desk.agent)
         call = self.offered(agent)
-        mine = shapes.desk_call(self.view, agent, self._owned.get(desk.agent))
+        mine = shapes.desk_call(self.view, agent, self._oldest(desk.agent))
         data = m.Snapshot(
             agent=shapes.agent_state(agent, self.names),
             offer=shapes.offer(call, self.names) if call is not None else None,
@@ -284,7 +289,12 @@ class Replica:
         return [self.text("snapshot", m.WallboardSnapshot(queues=self._queues(known), live=self.live))]
 
     def _queues(self, queues: Iterable[QueueId]) -> list[m.QueueState]:
-        return [shapes.queue_state(each, self.tally, self.names) for each in sorted(queues)]
+        states = [shapes.queue_state(each, self.tally, self.names) for each in sorted(queues)]
+        for state in states:
+            # Somebody now knows more than was told to all: the next flush must not take it for old news.
+            if self._told_queues.get(QueueId(state.id)) != state:
+                self._told_queues.pop(QueueId(state.id), None)
+        return states
 
     # --- parts -----------------------------------------------------------------------------------------
 
@@ -323,7 +333,7 @@ class Replica:
 
     def in_hand(self, agent: AgentId) -> CallView | None:
         """The call that this agent's desk shows besides an offer."""
-        return shapes.desk_call(self.view, self.agent(agent), self._owned.get(agent))
+        return shapes.desk_call(self.view, self.agent(agent), self._oldest(agent))
 
     def _remember(self, desk: Desk) -> None:
         agent = self.agent(desk.agent)
