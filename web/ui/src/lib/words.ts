@@ -1,0 +1,33 @@
+/** A problem in the reader's words: by its stable code where a sentence is written, else what the server said. */
+import { useI18n } from 'vue-i18n'
+import { ApiError } from '@/api/http'
+import { useToasts } from '@/stores/toasts'
+
+export function useWords() {
+  const { t, te } = useI18n()
+  const toasts = useToasts()
+
+  function problem(error: unknown): string {
+    if (!(error instanceof ApiError)) return t('error.unexpected')
+    const key = `error.${error.code}`
+    if (error.code && te(key)) return t(key)
+    if (error.problem.detail) return error.problem.detail
+    if (error.status === 403) return t('error.forbidden')
+    if (error.status === 404) return t('error.not_found')
+    if (error.status === 429) return t('error.too_many')
+    return t('error.unexpected')
+  }
+
+  /** Runs an action; a failure becomes a message in the corner. */
+  async function attempt(action: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await action()
+      return true
+    } catch (error) {
+      toasts.say(problem(error), 'error')
+      return false
+    }
+  }
+
+  return { problem, attempt }
+}

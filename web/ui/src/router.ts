@@ -1,0 +1,39 @@
+/** Every screen has an address. Who is not signed in sees the sign-in page and is then brought to where they went. */
+import { createRouter, createWebHistory, type Router } from 'vue-router'
+import { useSession } from './stores/session'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    title?: string
+    open?: boolean
+  }
+}
+
+export function makeRouter(): Router {
+  const router = createRouter({
+    history: createWebHistory(),
+    routes: [
+      { path: '/sign-in', component: () => import('./views/SignInView.vue'), meta: { title: 'signin.title', open: true } },
+      {
+        path: '/',
+        component: () => import('./views/ShellView.vue'),
+        children: [
+          { path: '', component: () => import('./views/DeskView.vue'), meta: { title: 'nav.desk' } },
+          { path: 'calls', component: () => import('./views/CallsView.vue'), meta: { title: 'nav.calls' } },
+          { path: 'calls/:id', component: () => import('./views/CallsView.vue'), meta: { title: 'nav.calls' } },
+          { path: 'contacts', component: () => import('./views/ContactsView.vue'), meta: { title: 'nav.contacts' } },
+          { path: 'contacts/:id', component: () => import('./views/ContactsView.vue'), meta: { title: 'nav.contacts' } },
+        ],
+      },
+      { path: '/:rest(.*)*', redirect: '/' },
+    ],
+  })
+  router.beforeEach(async (to) => {
+    if (to.meta.open) return true
+    const session = useSession()
+    await session.load().catch(() => undefined)
+    if (session.signedIn) return true
+    return { path: '/sign-in', query: to.fullPath === '/' ? {} : { next: to.fullPath } }
+  })
+  return router
+}
