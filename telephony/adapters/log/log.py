@@ -104,6 +104,7 @@ class FileLog:
         log = cls(local, segments, url, shard)
         try:
             log.epoch, log.provisional = await claim(local, segments, url, shard)
+            log.away = log.provisional
             await asyncio.to_thread(log._scan)
         except BaseException:
             segments.close()
@@ -121,15 +122,13 @@ class FileLog:
         """Find each tenant's last seq, and where entries begin that its checkpoint does not cover."""
         covered = self._covered = {tenant: view.seq for tenant, view in self.local.checkpoints().items()}
         self._last.update(covered)
-        before = self.segments.start
-        for record, after in self.segments.replay():
+        for record, place in self.segments.replay():
             if record.kind == ENTRY:
                 entry = columns(record.payload)
                 tenant = TenantId(entry.tenant)
                 self._last[tenant] = entry.seq
                 if entry.seq > covered.get(tenant, 0):
-                    self._uncovered.setdefault(tenant, before)
-            before = after
+                    self._uncovered.setdefault(tenant, place)
 
     async def recover(self) -> dict[TenantId, View]:
         """Every floor as of its last entry; raises recovery.Unrecoverable for a hole that nobody can fill."""
@@ -279,14 +278,12 @@ class FileLog:
         self._committed = dict(there)
 
     def _first_missing(self, there: dict[TenantId, int]) -> int:
-        """The position of the first group with an entry that the database lacks."""
-        before = self.segments.start
-        for record, after in self.segments.replay():
+        """A position at or shortly before the first entry that the database lacks."""
+        for record, place in self.segments.replay():
             if record.kind == ENTRY:
                 entry = columns(record.payload)
                 if entry.seq > there.get(TenantId(entry.tenant), 0):
-                    return before
-            before = after
+                    return place
         return self.segments.end
 
     async def _feed(self, database: Database, well: Callable[[], None]) -> None:

@@ -30,7 +30,7 @@ from telephony.contract.ids import TenantId
 from telephony.contract.view import View
 from telephony.ports.log import Fenced
 
-COMMIT_SECONDS = 6.0
+COMMIT_SECONDS = 3.0
 CONNECT_SECONDS = 3.0
 _DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)

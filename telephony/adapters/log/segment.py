@@ -155,12 +155,13 @@ class Segments:
             return file.read(limit)
 
     def replay(self, position: int | None = None) -> Iterator[tuple[Record, int]]:
-        """Every record from `position` (default: the oldest) and the position after its group."""
+        """Every record from `position` (default: the oldest), with a position at or shortly before its group."""
         place = self.start if position is None else position
         while place < self.end:
-            records, place = self.read(place, 1 << 20)
+            records, after = self.read(place)
             for record in records:
                 yield record, place
+            place = after
 
     # --- keeping ---
 
