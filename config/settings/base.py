@@ -25,12 +25,13 @@ TRUSTED_PROXIES: list[str] = env.list("MURIMA_TRUSTED_PROXIES", default=[])
 SHARED_APPS = [
     # First, so that its migrate commands (which switch to the owner's role) win over django_tenants' own.
     "web.shared.tenants",
+    # Before django_tenants, whose admin templates want a tenant where the platform has none.
+    "django.contrib.admin",
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.admin",
     "web.shared.core",
     "web.shared.accounts",
     "web.shared.api",

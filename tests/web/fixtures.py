@@ -7,7 +7,7 @@ application's role.
     @pytest.mark.django_db                      # rolled back at the end
     def test_x(tenant, make_user, api): ...     # the body runs inside `tenant`
 
-    @pytest.mark.django_db(transaction=True)    # for threads and async code: every schema is emptied afterwards
+    @pytest.mark.django_db(transaction=True)    # for threads and async code: all is emptied afterwards
     async def test_y(tenants): ...              # choose: tenant_db(tenants[0].pk, fn)
 """
 

@@ -1,10 +1,28 @@
-"""Signing in, being bound to one tenant, and leaving."""
+"""Signing in, being bound to one tenant, tokens, tickets, and losing all of them."""
 
 from __future__ import annotations
 
-import pytest
+import threading
+import time
+from datetime import timedelta
 
-from tests.web.fixtures import PASSWORD
+import jwt
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from tests.web.fixtures import PASSWORD, TENANTS
+from web.shared.accounts import tickets, tokens
+from web.shared.accounts.models import RefreshToken, Session, TenantMembership, TenantRole, TokenFamily, User
+from web.shared.accounts.queries import permissions_of
+from web.shared.accounts.roles import ROLES, default_permissions, role_rows_sync
+from web.shared.accounts.services import membership_ensure, password_set, user_deactivate
+from web.shared.core.actor import system
+from web.shared.core.stores import redis_client
+from web.shared.records.models import AuditEvent
+from web.shared.tenants.context import public_context, tenant_context
 
 pytestmark = [
     pytest.mark.django_db,
@@ -12,19 +30,380 @@ pytestmark = [
     pytest.mark.redis,
     pytest.mark.usefixtures("clean_redis"),
 ]
+SESSION, TOKEN, ME, TICKETS = (f"/api/v1/auth/{name}/" for name in ("session", "token", "me", "tickets"))
+ACTOR = system("tests")
+MTO, ZIWA = (pk for pk, _ in TENANTS)
 
-SESSION = "/api/v1/auth/session/"
-ME = "/api/v1/auth/me/"
+
+def bearer(token: str) -> dict[str, str]:
+    return {"HTTP_AUTHORIZATION": f"Bearer {token}"}
+
+
+def pair(client, user) -> dict[str, str]:
+    answer = client.post(TOKEN, {"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+# --- sessions ----------------------------------------------------------------------------------------------
 
 
 def test_sign_in_me_and_out(make_user, api):
-    user, client = make_user("agent"), api()
-    answer = client.post(SESSION, {"email": user.email, "password": PASSWORD})
+    user, client = make_user("agent", name="Amina"), api()
+    answer = client.post(SESSION, {"email": user.email.upper(), "password": PASSWORD})
     assert answer.status_code == 200, answer.content
-    assert answer.json()["user"]["email"] == user.email
+    assert answer.json()["user"] == {"id": str(user.pk), "email": user.email, "name": "Amina", "language": ""}
     assert answer.json()["csrf_token"] and answer.json()["mfa_required"] is False
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    assert cookie["httponly"] and cookie["samesite"] == "Lax" and not cookie["domain"]
     me = client.get(ME).json()
-    assert me["tenant"]["id"] == "t_mto000000000" and me["tenant"]["slug"] == "mto"
+    assert me["tenant"]["id"] == MTO and me["tenant"]["slug"] == "mto"
     assert me["role"]["name"] == "agent" and me["permissions"]["desk.use"] == "all"
+    assert client.get(SESSION).json()["user"]["id"] == str(user.pk)
     assert client.delete(SESSION).status_code == 204
-    assert client.get(ME).status_code == 401
+    assert client.get(ME).status_code == 401 and client.delete(SESSION).status_code == 204
+    with tenant_context(MTO):
+        assert set(AuditEvent.objects.filter(actor_id=user.pk).values_list("action", flat=True)) == {
+            "sign_in",
+            "sign_out",
+        }
+        assert user.email not in str(list(AuditEvent.objects.values()))
+
+
+def test_every_reason_not_to_sign_in_looks_the_same(make_user, api):
+    member, stranger, gone = make_user(), make_user(tenant_of(ZIWA)), make_user()
+    user_deactivate_in_public(gone)
+    seen = []
+    for email, password in (
+        (member.email, "wrong password"),
+        ("nobody@example.org", PASSWORD),
+        (stranger.email, PASSWORD),
+        (gone.email, PASSWORD),
+    ):
+        answer = api().post(SESSION, {"email": email, "password": password})
+        body = answer.json()
+        seen.append(
+            (answer.status_code, body["code"], body["detail"], settings.SESSION_COOKIE_NAME in answer.cookies)
+        )
+    assert set(seen) == {(401, "bad_credentials", seen[0][2], False)}
+
+
+@pytest.fixture
+def make_user(make_user):
+    """Also takes a tenant first: make_user(tenant_of(ZIWA))."""
+
+    def make(role="agent", **kwargs):
+        return (
+            make_user("agent", tenant=role, **kwargs)
+            if not isinstance(role, str)
+            else make_user(role, **kwargs)
+        )
+
+    return make
+
+
+def tenant_of(pk):
+    from web.shared.tenants.models import Tenant
+
+    with public_context():
+        return Tenant.objects.get(pk=pk)
+
+
+def user_deactivate_in_public(user):
+    with public_context():
+        user_deactivate(actor=ACTOR, user=user)
+
+
+def test_a_session_of_one_tenant_is_nothing_on_anothers_host(make_user, api, tenants):
+    user = make_user("agent")
+    with public_context():
+        membership_ensure(actor=ACTOR, user=user, tenant_id=ZIWA, role="admin")
+    client = api(user)
+    assert client.get(ME).status_code == 200
+    for host in ("ziwa.localhost", "localhost"):
+        answer = client.get(ME, HTTP_HOST=host)
+        assert answer.status_code == 401, "a member of both, but signed in to one"
+        assert client.get(SESSION, HTTP_HOST=host).json()["user"] is None
+
+
+def test_signing_in_gives_a_new_session_key_and_only_takes_json(make_user, api):
+    user, client = make_user(), api()
+    client.cookies[settings.SESSION_COOKIE_NAME] = "prepared0by0somebody0else0123456"
+    client.post(SESSION, {"email": user.email, "password": PASSWORD})
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != "prepared0by0somebody0else0123456"
+    form = api().generic(
+        "POST",
+        SESSION,
+        f"email={user.email}&password={PASSWORD}",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert form.status_code == 415
+
+
+def test_writes_with_a_session_need_the_csrf_token(make_user, api):
+    user = make_user("agent")
+    client = api(None, enforce_csrf_checks=True)
+    token = client.post(SESSION, {"email": user.email, "password": PASSWORD}).json()["csrf_token"]
+    refused = client.post(TICKETS)
+    assert refused.status_code == 403 and refused.json()["code"] == "csrf_refused"
+    assert client.post(TICKETS, HTTP_X_CSRFTOKEN=token).status_code == 201
+    evil = client.post(TICKETS, HTTP_X_CSRFTOKEN=token, HTTP_ORIGIN="http://ziwa.localhost")
+    assert evil.status_code == 403
+
+
+def test_a_new_password_or_deactivation_ends_every_session_and_token(make_user, api):
+    for end in (lambda user: password_set(actor=ACTOR, user=user, password="another long one"), _deactivate):
+        user = make_user()
+        browser, tokens_of = api(user), pair(api(), user)
+        assert browser.get(ME).status_code == 200
+        with public_context():
+            end(user)
+            assert not Session.objects.filter(user=user).exists()
+        assert browser.get(ME).status_code == 401
+        assert api().get(ME, **bearer(tokens_of["access_token"])).status_code == 401
+        again = api().post(
+            TOKEN, {"grant_type": "refresh_token", "refresh_token": tokens_of["refresh_token"]}
+        )
+        assert again.status_code == 401
+
+
+def _deactivate(user):
+    user_deactivate(actor=ACTOR, user=user)
+
+
+def test_losing_the_membership_or_the_role_is_felt_at_once(make_user, api):
+    user = make_user("supervisor")
+    client = api(user)
+    with public_context():
+        TenantRole.objects.filter(tenant_id=MTO, name="supervisor").update(permissions={"users.view": "all"})
+    assert client.get("/api/v1/contacts/").status_code == 403
+    assert client.get(ME).json()["permissions"] == {"users.view": "all"}
+    with public_context():
+        TenantMembership.objects.filter(user=user).update(is_active=False)
+    assert client.get(ME).status_code == 401 and permissions_in_public(user) == {}
+
+
+def permissions_in_public(user):
+    with public_context():
+        return permissions_of(user.pk, MTO)
+
+
+def test_users_are_never_deleted(make_user):
+    with pytest.raises(TypeError):
+        make_user().delete()
+
+
+# --- limits ------------------------------------------------------------------------------------------------
+
+
+def test_guessing_is_slowed_per_account_and_address_without_locking_the_owner_out(make_user, api, settings):
+    settings.SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 3, "per_address": 100}
+    user = make_user()
+    guess = {"email": user.email, "password": "wrong password"}
+    answers = [api().post(SESSION, guess, REMOTE_ADDR="203.0.113.5") for _ in range(5)]
+    assert [one.status_code for one in answers] == [401, 401, 401, 429, 429]
+    assert 0 < int(answers[-1]["Retry-After"]) <= 900
+    right = {"email": user.email, "password": PASSWORD}
+    assert api().post(SESSION, right, REMOTE_ADDR="203.0.113.5").status_code == 429
+    assert api().post(SESSION, right, REMOTE_ADDR="198.51.100.7").status_code == 200
+    forged = {"REMOTE_ADDR": "203.0.113.5", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}
+    assert api().post(SESSION, right, **forged).status_code == 429
+    assert not any(user.email in key for key in redis_client().keys("*"))
+
+
+def test_one_address_cannot_try_many_accounts(api, tenants, settings):
+    settings.SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 100, "per_address": 4}
+    answers = [
+        api().post(SESSION, {"email": f"p{n}@example.org", "password": "x"}, REMOTE_ADDR="203.0.113.5")
+        for n in range(6)
+    ]
+    assert [one.status_code for one in answers] == [401] * 4 + [429] * 2
+
+
+def test_without_redis_nobody_signs_in(make_user, api, monkeypatch):
+    user = make_user()
+    away = redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
+    monkeypatch.setattr("web.shared.accounts.sign_in.redis_client", lambda: away)
+    answer = api().post(SESSION, {"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 503 and answer.json()["code"] == "unavailable"
+
+
+# --- tokens ------------------------------------------------------------------------------------------------
+
+
+def test_a_token_works_on_its_tenants_host_alone(make_user, api, tenants):
+    user = make_user("agent")
+    with public_context():
+        membership_ensure(actor=ACTOR, user=user, tenant_id=ZIWA, role="admin")
+    made = pair(api(), user)
+    assert made["expires_in"] == 300 and made["token_type"] == "Bearer"
+    assert api().get(ME, **bearer(made["access_token"])).json()["role"]["name"] == "agent"
+    for host in ("ziwa.localhost", "localhost"):
+        assert api().get(ME, HTTP_HOST=host, **bearer(made["access_token"])).status_code == 401
+    other = api(tenant=tenants[1])
+    body = {"grant_type": "refresh_token", "refresh_token": made["refresh_token"]}
+    assert other.post(TOKEN, body).status_code == 401
+
+
+def test_tricks_with_tokens_are_refused(make_user, api):
+    user = make_user()
+    made = pair(api(), user)
+    claims = jwt.decode(made["access_token"], options={"verify_signature": False})
+    key, now = tokens._key(), timezone.now()
+    public_key = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"
+    tricks = {
+        "none": jwt.encode(claims, "", algorithm="none"),
+        "another key": jwt.encode(claims, b"x" * 32, algorithm="HS256"),
+        "another algorithm": jwt.encode(claims, key * 2, algorithm="HS512"),
+        "expired": jwt.encode({**claims, "exp": now - timedelta(seconds=1)}, key, algorithm="HS256"),
+        "another tenant": jwt.encode({**claims, "aud": ZIWA}, key, algorithm="HS256"),
+        "another issuer": jwt.encode({**claims, "iss": "x"}, key, algorithm="HS256"),
+        "another type": jwt.encode({**claims, "typ": "refresh"}, key, algorithm="HS256"),
+        "another person": jwt.encode({**claims, "sub": str(make_user().pk)}, key, algorithm="HS256"),
+        "no family": jwt.encode({**claims, "sid": "x"}, key, algorithm="HS256"),
+        "number for family": jwt.encode({**claims, "sid": 7}, key, algorithm="HS256"),
+        "no expiry": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, key, algorithm="HS256"),
+        "kid": jwt.encode(
+            claims, b"x" * 32, algorithm="HS256", headers={"kid": "../../dev/null", "jku": public_key}
+        ),
+        "the refresh token": made["refresh_token"],
+        "nothing": "",
+    }
+    for name, token in tricks.items():
+        answer = api().get(ME, **bearer(token))
+        assert answer.status_code == 401, name
+    assert api().get(ME, **bearer(made["access_token"])).status_code == 200
+
+
+def test_refresh_rotates_and_a_second_use_revokes_the_family(make_user, api):
+    user = make_user()
+    first = pair(api(), user)
+    body = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = api().post(TOKEN, body).json()
+    assert second["refresh_token"] != first["refresh_token"]
+    assert api().get(ME, **bearer(second["access_token"])).status_code == 200
+    assert api().post(TOKEN, body).status_code == 401
+    assert api().get(ME, **bearer(second["access_token"])).status_code == 401
+    again = {"grant_type": "refresh_token", "refresh_token": second["refresh_token"]}
+    assert api().post(TOKEN, again).status_code == 401
+    with public_context():
+        family = TokenFamily.objects.get(user=user)
+        assert family.revoked_because == "refresh token used twice"
+        stored = {bytes(one.digest) for one in RefreshToken.objects.filter(family=family)}
+    assert first["refresh_token"].encode() not in stored
+
+
+def test_signing_out_revokes_the_family_and_late_tokens_are_refused(make_user, api):
+    user = make_user()
+    made = pair(api(), user)
+    assert api().delete(TOKEN, {"refresh_token": made["refresh_token"]}).status_code == 204
+    assert api().get(ME, **bearer(made["access_token"])).status_code == 401
+    late = pair(api(), user)
+    with public_context():
+        RefreshToken.objects.filter(family__user=user).update(expires_at=timezone.now())
+    body = {"grant_type": "refresh_token", "refresh_token": late["refresh_token"]}
+    assert api().post(TOKEN, body).status_code == 401
+    assert api().post(TOKEN, {"grant_type": "refresh_token"}).status_code == 422
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_refreshes_at_once_one_wins_and_the_family_falls(make_user, api):
+    user = make_user()
+    made = pair(api(), user)
+    gate, answers = threading.Barrier(2), []
+
+    def refresh() -> None:
+        client = api()
+        gate.wait(10)
+        body = {"grant_type": "refresh_token", "refresh_token": made["refresh_token"]}
+        answers.append(client.post(TOKEN, body).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=refresh) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == [200, 401]
+    with public_context():
+        assert TokenFamily.objects.get(user=user).revoked_at is not None
+
+
+# --- tickets -----------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_opens_once_for_its_person_and_tenant(make_user, api):
+    user = make_user("agent")
+    made = api(user).post(TICKETS)
+    assert made.status_code == 201 and made.json()["expires_in"] == 30
+    ticket = made.json()["ticket"]
+    assert tickets.redeem(ZIWA, ticket) is None
+    assert tickets.redeem(MTO, ticket) == user.pk
+    assert tickets.redeem(MTO, ticket) is None
+    for strange in ("", "x", "a" * 500, "a:b", "../x", "é"):
+        assert tickets.redeem(MTO, strange) is None
+    assert api().post(TICKETS).status_code == 401
+
+
+def test_a_ticket_dies_after_its_seconds_and_redis_does_not_hold_it(make_user, settings, tenants):
+    user = make_user("agent")
+    ticket = tickets.issue(MTO, user.pk)
+    keys = redis_client().keys("*ticket*")
+    assert len(keys) == 1 and ticket not in keys[0] and MTO in keys[0]
+    assert 0 < redis_client().ttl(keys[0]) <= 30
+    redis_client().pexpire(keys[0], 1)
+    deadline = time.monotonic() + 5
+    while redis_client().exists(keys[0]) and time.monotonic() < deadline:
+        pass
+    assert tickets.redeem(MTO, ticket) is None
+
+
+def test_a_ticket_taken_by_many_at_once_is_given_to_one(make_user):
+    user = make_user("agent")
+    ticket = tickets.issue(MTO, user.pk)
+    gate, found = threading.Barrier(8), []
+
+    def take() -> None:
+        gate.wait(10)
+        found.append(tickets.redeem(MTO, ticket))
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found.count(user.pk) == 1 and found.count(None) == 7
+
+
+# --- roles and the platform --------------------------------------------------------------------------------
+
+
+def test_each_role_has_its_defaults_and_changed_roles_are_left_alone(tenants):
+    with public_context():
+        rows = {row.name: row for row in TenantRole.objects.filter(tenant_id=MTO)}
+        assert set(rows) == set(ROLES)
+        assert all(rows[name].permissions == default_permissions(name) for name in ROLES)
+        assert "users.manage" in rows["admin"].permissions and "users.manage" not in rows["agent"].permissions
+        TenantRole.objects.filter(pk=rows["agent"].pk).update(permissions={}, is_system_role=False)
+        TenantRole.objects.filter(pk=rows["viewer"].pk).update(permissions={})
+        role_rows_sync(tenants[0])
+        assert TenantRole.objects.get(pk=rows["agent"].pk).permissions == {}
+        assert TenantRole.objects.get(pk=rows["viewer"].pk).permissions == default_permissions("viewer")
+
+
+def test_the_platforms_host_is_for_platform_admins(client, tenants, make_user):
+    member = make_user("admin")
+    with public_context():
+        admin = User.objects.create_superuser("root@platform.example", PASSWORD)
+    for user, status in ((member, 401), (admin, 200)):
+        answer = client.post(
+            SESSION,
+            {"email": user.email, "password": PASSWORD},
+            content_type="application/json",
+            HTTP_HOST="localhost",
+        )
+        assert answer.status_code == status, answer.content
+    me = client.get(ME, HTTP_HOST="localhost").json()
+    assert me["tenant"] is None and me["user"]["email"] == admin.email
+    assert client.get("/admin/", HTTP_HOST="localhost").status_code == 200
+    assert client.get(ME, HTTP_HOST="mto.localhost").status_code == 401

@@ -318,7 +318,7 @@ def _canaries(tenant_id: str) -> list[str]:
 @pytest.mark.redis
 @pytest.mark.django_db(transaction=True)
 async def test_two_hundred_mixed_operations_at_once_leak_nothing(tenants, make_user_async):
-    """HTTP through the ASGI application and the async helper, both tenants interleaved, canary rows in each."""
+    """HTTP through ASGI and the async helper, both tenants interleaved, canary rows in each."""
     application = get_asgi_application()
     pks = [row.pk for row in tenants]
     for pk in pks:
@@ -327,9 +327,9 @@ async def test_two_hundred_mixed_operations_at_once_leak_nothing(tenants, make_u
 
     async def over_http(pk: str, slug: str) -> tuple[str, str]:
         scope = {
-            "type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/auth/me/", "query_string": b"",
+            "type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/auth/me/",
             "headers": [(b"host", f"{slug}.localhost".encode()), (b"cookie", cookies[pk].encode())],
-            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http",
+            "query_string": b"", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http",
         }  # fmt: skip
         talk = ApplicationCommunicator(application, scope)
         await talk.send_input({"type": "http.request", "body": b""})

@@ -8,6 +8,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from web.shared.accounts import checks  # noqa: F401
+        from web.shared.accounts.api import openapi  # noqa: F401
 
         # Each app's permissions.py declares its codes and its routes.
         autodiscover_modules("permissions")

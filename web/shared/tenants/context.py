@@ -61,7 +61,7 @@ def current_tenant_id() -> TenantId | None:
 
 
 def release_connection() -> None:
-    """Give this thread's connection back to the pool, unless a transaction around the caller still needs it."""
+    """Give this thread's connection back to the pool, unless a transaction around us needs it."""
     if not connection.in_atomic_block:
         close_old_connections()
 
