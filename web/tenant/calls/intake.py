@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,7 @@ def _histories(tenant_id: str, due: Entries) -> Entries:
 
 def _from_events(tenant_id: str, calls: list[str]) -> Entries:
     found: Entries = {call: [] for call in calls}
-    for event in CallEvent.objects.filter(call__in=calls).order_by("seq"):
+    for event in CallEvent.objects.filter(call__in=[uuid.UUID(call) for call in calls]).order_by("seq"):
         call = str(event.call_id)
         found[call].append(_entry(tenant_id, call, event))
     return found

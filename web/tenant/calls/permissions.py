@@ -13,7 +13,7 @@ CALLS_VIEW = permission(
 CALLS_EDIT = permission(
     "calls.edit", "Correct a call's contact and result", all=["supervisor"], own=["agent"]
 )
-CALLS_WRAP_UP = permission("calls.wrap_up", "Write up calls", all=["supervisor", "agent"])
+CALLS_WRAP_UP = permission("calls.wrap_up", "Write up calls", all=["supervisor"], own=["agent"])
 DISPOSITIONS_MANAGE = permission("dispositions.manage", "Change dispositions and reasons", all=["supervisor"])
 QUEUES_MANAGE = permission(
     "queues.manage", "Change queues and who serves them", all=["supervisor", "telephony_admin"]

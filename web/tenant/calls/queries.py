@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from telephony.contract.clock import from_datetime, to_text
+from telephony.contract.view import CallState
 from web.shared.accounts import queries as accounts
 from web.shared.accounts.registry import Scope
 from web.shared.tenants.context import current_tenant_id
@@ -33,9 +34,10 @@ def visible_calls(queryset: QuerySet[Call], user_id: uuid.UUID, scope: Scope) ->
 
 
 def may_write_about(call_id: uuid.UUID, user_id: uuid.UUID, scope: Scope) -> bool:
-    """Whether a draft of this person about this call is kept. A call that has no row yet is nobody's."""
-    known = Call.objects.filter(pk=call_id)
-    return not known.exists() or visible_calls(known, user_id, scope).exists()
+    """Whether a draft of this person about this call is kept. While a call lives its rows may lag behind what
+    the agent sees, so then nobody is refused: a draft is read by its writer alone."""
+    ended = Call.objects.filter(pk=call_id, status=CallState.ENDED.value)
+    return not ended.exists() or visible_calls(ended, user_id, scope).exists()
 
 
 def draft_of(call_id: uuid.UUID, user_id: uuid.UUID) -> CallDraft | None:

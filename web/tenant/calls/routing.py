@@ -102,7 +102,7 @@ def member_remove(*, actor: Actor, member: QueueMembership) -> None:
 
 def number_add(*, actor: Actor, values: Mapping[str, Any]) -> NumberRoute:
     """A number of ours on a trunk. Conflict when it is taken; by whom is not said."""
-    tenant = current_tenant_id()
+    tenant = str(current_tenant_id())
     with transaction.atomic():
         route = base.create(NumberRoute, actor=actor, values=values)
         try:

@@ -153,7 +153,7 @@ def _write_visits(histories: Iterable[fold.History]) -> None:
         QueueVisit(
             call_id=uuid.UUID(history.call),
             number=visit.number,
-            queue_id=_uuid(visit.queue),
+            queue_id=uuid.UUID(visit.queue),
             demand=visit.demand,
             entered_at=to_datetime(visit.entered),
             left_at=_moment(visit.left),

@@ -75,8 +75,13 @@ def with_number(queryset: QuerySet[Contact], text: str) -> QuerySet[Contact]:
 
 def region_of(tenant_id: str) -> str:
     """How this tenant's people write national numbers: an ISO 3166 code. One query."""
-    return Tenant.objects.values_list("region", flat=True).get(pk=tenant_id)
+    return str(Tenant.objects.values_list("region", flat=True).get(pk=tenant_id))
 
 
 def exists(contact: Any) -> bool:
     return Contact.objects.filter(pk=contact).exists()
+
+
+def contact(pk: Any) -> Contact:
+    """One contact that is not deleted; raises Contact.DoesNotExist."""
+    return Contact.objects.get(pk=pk)

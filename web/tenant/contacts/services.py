@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from web.shared.core import audit
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
 from web.tenant.contacts.choices import PhoneLabel
@@ -55,9 +56,8 @@ def contact_update(
             # The numbers are part of what If-Match protects.
             locked.updated_by_id = actor.user_id
             locked.save(update_fields=["updated_by"])
-            base.audit.record(
-                actor=actor, action="update", obj=locked, changes=base.audit.changed_fields(["phones"])
-            )
+            changes = audit.changed_fields(["phones"])
+            audit.record(actor=actor, action="update", obj=locked, changes=changes)
     return locked
 
 

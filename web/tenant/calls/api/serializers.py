@@ -51,7 +51,7 @@ class DispositionRef(Body):
 class Seconds(serializers.FloatField):
     """A stored duration as float seconds."""
 
-    def to_representation(self, value: Any) -> float:
+    def to_representation(self, value: Any) -> Any:
         return float(value.total_seconds())
 
 

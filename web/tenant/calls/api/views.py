@@ -26,6 +26,7 @@ from web.tenant.calls.api.serializers import (
     ReasonBody,
 )
 from web.tenant.calls.models import Call, CallDisposition, CallEvent, NotReadyReason
+from web.tenant.contacts import queries as contacts
 
 _INSTANT = {"type": "string", "format": "date-time"}
 _ID = {"type": "string", "format": "uuid"}
@@ -119,9 +120,8 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
     """`contact` is an id here and a row for the service."""
     if "contact" not in given:
         return given
-    contact = Call._meta.get_field("contact").related_model
     pk = given["contact"]
-    return given | {"contact": None if pk is None else contact.objects.get(pk=pk)}  # type: ignore[union-attr]
+    return given | {"contact": None if pk is None else contacts.contact(pk)}
 
 
 class DispositionViewSet(ResourceViewSet):

@@ -18,7 +18,9 @@ from web.tenant.contacts.models import MAX_TAG_LENGTH, MAX_TAGS, Contact
 
 class PhoneBody(Body):
     number = serializers.CharField(max_length=40, help_text="E.164, or as written in the tenant's region.")
-    label = serializers.ChoiceField(choices=PhoneLabel.choices, default=PhoneLabel.MOBILE.value)
+    label = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=PhoneLabel.choices, default=PhoneLabel.MOBILE.value
+    )
     is_primary = serializers.BooleanField(default=False)
 
 
