@@ -40,7 +40,9 @@ def _spec(stack: Stack, name: str, root: Path) -> Spec:
     host, _, port = stack.environment["MURIMA_WEB_BIND"].rpartition(":")
     commands = {
         "daemon": [python_, "-m", "telephony"],
-        "web": [str(bin_ / "daphne"), "-b", host, "-p", port, "--no-server-name", "config.asgi:application"],
+        # -v 0: no access log, whose lines would quote query strings; each request logs one line of its own.
+        "web": [str(bin_ / "daphne"), "-v", "0", "-b", host, "-p", port, "--no-server-name",
+                "config.asgi:application"],
         "intake": [python_, "manage.py", "intake"],
         "worker": [str(bin_ / "celery"), "-A", "config.celery", "worker", "--pool", "threads",
                    "-c", "4", "-l", "warning"],
