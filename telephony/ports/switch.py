@@ -159,6 +159,8 @@ class ChannelSeen:
     """Asterisk's: Down, Ring, Ringing, Up …"""
     created: Instant
     in_application: bool
+    context: str
+    """Of the dialplan; says where a caller is who is not in our application."""
     arguments: tuple[str, ...]
     """Arguments of Stasis(), for callers that we have not met."""
     number: str
@@ -169,6 +171,8 @@ class ChannelSeen:
 class BridgeSeen:
     id: str
     channels: tuple[str, ...]
+    ours: bool
+    """Made by this shard's daemon."""
 
 
 class Switch(Protocol):
@@ -182,6 +186,14 @@ class Switch(Protocol):
 
     async def carry_out(self, command: SwitchCommand, lane: int, shown: str) -> None:
         """`shown` is the caller id on an agent's phone; lane is 0..LANES-1. Raises SwitchError."""
+        ...
+
+    def caller(self, seen: ChannelSeen) -> CallerCame | None:
+        """The note that would have come had we listened when this channel entered; None for other ones."""
+        ...
+
+    def reconnect(self) -> None:
+        """Give up this connection and make a new one."""
         ...
 
     async def give_back(self, channel: str) -> None:

@@ -72,7 +72,9 @@ def requests(command: c.SwitchCommand, *, application: str, shown: str) -> tuple
         case c.HangUpCaller(channel=caller):
             return (Request("DELETE", f"channels/{channel(caller)}", done=_OR_GONE),)
         case c.Bridge(bridge=bridge, channel=caller, leg=leg):
-            made = Request("POST", f"bridges/{ours(bridge)}", {"type": "mixing"}, _OR_THERE)
+            made = Request(
+                "POST", f"bridges/{ours(bridge)}", {"type": "mixing", "name": application}, _OR_THERE
+            )
             return (made, *_join(bridge, caller, f"{channel(caller)},{ours(leg)}"))
         case c.ResumeCaller(bridge=bridge, channel=caller):
             return _join(ours(bridge), caller, channel(caller))

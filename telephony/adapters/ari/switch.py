@@ -20,6 +20,7 @@ from telephony.contract.roster import Device
 from telephony.engine import commands as c
 from telephony.ports.switch import (
     BridgeSeen,
+    CallerCame,
     ChannelSeen,
     LegRefused,
     Note,
@@ -41,7 +42,7 @@ def check_version(text: str) -> None:
     if version < OLDEST:
         raise SwitchTooOld(
             f"Asterisk {text or 'of an unknown version'} is too old: Murima needs 22.10.1 or newer, because "
-            "earlier releases let a read-only ARI user write over WebSocket and let ARI run dangerous functions. "
+            "earlier releases let a read-only ARI user write over WebSocket, and ARI run dangerous code. "
             "Next: install Asterisk 22.10.1 or newer, or point MURIMA_ARI_URL at one."
         )
 
@@ -115,6 +116,9 @@ class AriSwitch:
             raise LegRefused(what, status)
         raise SwitchError(what, status)
 
+    def caller(self, seen: ChannelSeen) -> CallerCame | None:
+        return translate.caller_in_list(seen, self.node)
+
     async def give_back(self, channel: str) -> None:
         request = commands.give_back(channel)
         await self._http.request(request.method, request.uri, request.body, request.done)
@@ -144,7 +148,10 @@ class AriSwitch:
 
     async def bridges(self) -> list[BridgeSeen]:
         found: list[wire.Bridge] = await self._http.get("bridges", list[wire.Bridge])
-        return [BridgeSeen(id=each.id, channels=tuple(each.channels)) for each in found]
+        return [
+            BridgeSeen(id=each.id, channels=tuple(each.channels), ours=each.name == self.application)
+            for each in found
+        ]
 
     async def devices(self) -> dict[Endpoint, bool]:
         found: list[wire.Endpoint] = await self._http.get("endpoints", list[wire.Endpoint])

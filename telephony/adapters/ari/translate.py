@@ -136,6 +136,7 @@ def channel_seen(channel: wire.Channel, application: str) -> s.ChannelSeen:
         state=channel.state,
         created=created,
         in_application=ours,
+        context=channel.dialplan.context,
         arguments=tuple(data[1:]) if ours else (),
         number=clean_number(channel.caller.number),
         name=clean(channel.caller.name, NAME_LIMIT),

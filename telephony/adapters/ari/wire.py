@@ -20,6 +20,7 @@ class CallerId(msgspec.Struct, gc=False):
 
 
 class Dialplan(msgspec.Struct, gc=False):
+    context: str = ""
     app_name: str = ""
     app_data: str = ""
 
@@ -34,6 +35,7 @@ class Channel(msgspec.Struct):
 
 class Bridge(msgspec.Struct):
     id: str
+    name: str = ""
     channels: list[str] = []
 
 

@@ -1,0 +1,147 @@
+"""Commands on their way to the switch: in order per conversation, side by side between conversations.
+
+Every conversation has a lane, chosen by its id for ever, and each lane one worker, so nothing overtakes. The
+door is passed before each command. What fails comes back as an event: a leg that the switch would not call
+as `LegGone`, everything else as `CommandFailed`, together with a doubt. A ring whose offer is over before
+its turn came is not sent at all.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from zlib import crc32
+
+import structlog
+
+from telephony.contract.ids import CallId, LegId
+from telephony.engine import commands as c
+from telephony.engine import events as e
+from telephony.ports.switch import LANES, LegRefused, Switch, SwitchError
+from telephony.shell import meters
+from telephony.shell.door import Door
+
+SUBSCRIBER_ABSENT = 20
+"""Q.850, what an unregistered phone amounts to."""
+
+log = structlog.get_logger("executor")
+
+
+class Executor:
+    """`node_of` names the switch of a call; `report` takes the outcome, `doubt` asks to compare lists."""
+
+    def __init__(
+        self,
+        switches: Mapping[str, Switch],
+        door: Door,
+        *,
+        node_of: Callable[[CallId], str],
+        shown: Callable[[c.RingAgent], str],
+        wanted: Callable[[c.RingAgent], bool],
+        report: Callable[[CallId, e.Event], None],
+        doubt: Callable[[str, str], None],
+    ) -> None:
+        self._switches = switches
+        self._door = door
+        self._node_of, self._shown, self._wanted = node_of, shown, wanted
+        self._report, self._doubt = report, doubt
+        self._lanes: list[deque[tuple[float, c.SwitchCommand]]] = [deque() for _ in range(LANES)]
+        self._some = [asyncio.Event() for _ in range(LANES)]
+        self._pending: Counter[CallId] = Counter()
+        self._idle = asyncio.Event()
+
+    def submit(self, commands: Iterable[c.SwitchCommand]) -> None:
+        """Queue commands; they leave in this order per conversation."""
+        moment = monotonic()
+        for command in commands:
+            lane = lane_of(command.call)
+            self._lanes[lane].append((moment, command))
+            self._pending[command.call] += 1
+            self._some[lane].set()
+
+    def busy(self, call: CallId) -> bool:
+        """Whether commands of this call have not been carried out yet."""
+        return call in self._pending
+
+    async def drained(self) -> None:
+        """Returns when nothing is pending."""
+        while self._pending:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def run(self) -> None:
+        """All lanes, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for lane in range(LANES):
+                group.create_task(self._work(lane), name=f"lane-{lane}")
+
+    async def _work(self, lane: int) -> None:
+        queue, some = self._lanes[lane], self._some[lane]
+        while True:
+            while queue:
+                await self._door.passage()
+                moment, command = queue.popleft()
+                try:
+                    await self._carry_out(lane, moment, command)
+                finally:
+                    self._done(command.call)
+            some.clear()
+            await some.wait()
+
+    def _done(self, call: CallId) -> None:
+        self._pending[call] -= 1
+        if self._pending[call] <= 0:
+            del self._pending[call]
+        if not self._pending:
+            self._idle.set()
+
+    async def _carry_out(self, lane: int, moment: float, command: c.SwitchCommand) -> None:
+        kind = type(command).__name__
+        shown = ""
+        if isinstance(command, c.RingAgent):
+            if not self._wanted(command):
+                meters.COMMANDS.labels("overtaken").inc()
+                return
+            shown = self._shown(command)
+        node = self._node_of(command.call)
+        meters.COMMANDS.labels(kind).inc()
+        try:
+            await self._switches[node].carry_out(command, lane, shown)
+        except SwitchError as error:
+            self._failed(node, command, error)
+        else:
+            meters.COMMAND_SECONDS.labels(kind).observe(monotonic() - moment)
+
+    def _failed(self, node: str, command: c.SwitchCommand, error: SwitchError) -> None:
+        kind = type(command).__name__
+        meters.FAILED.labels(kind).inc()
+        log.warning("command_failed", node=node, call=command.call, command=kind, status=error.status)
+        if isinstance(error, LegRefused):
+            leg = LegId(part_of(command))
+            gone = e.LegGone(call=command.call, leg=leg, cause=SUBSCRIBER_ABSENT, refused=True)
+            self._report(command.call, gone)
+            return
+        failed = e.CommandFailed(call=command.call, part=part_of(command), what=kind, status=error.status)
+        self._report(command.call, failed)
+        self._doubt(node, "command_failed")
+
+
+def lane_of(call: CallId) -> int:
+    """The lane of a conversation: the same in every process."""
+    return crc32(call.encode()) % LANES
+
+
+def part_of(command: c.SwitchCommand) -> str:
+    """The leg or bridge that a command is about; the call's own id when it is about the caller."""
+    match command:
+        case c.RingAgent(leg=part) | c.HangUpLeg(leg=part) | c.MuteLeg(leg=part):
+            return part
+        case (
+            c.Bridge(bridge=part)
+            | c.HoldCaller(bridge=part)
+            | c.ResumeCaller(bridge=part)
+            | c.DestroyBridge(bridge=part)
+        ):
+            return part
+        case _:
+            return command.call
