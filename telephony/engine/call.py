@@ -506,7 +506,8 @@ _ENTERED = [each for each in S if each not in _QUIET]
 _WAITS = [S.WAITING, S.RINGING, S.KEPT, S.RETURNING]
 _RINGS = [S.RINGING, S.RETURNING]
 _TALKS = [S.TALKING, S.HELD]
-_OPEN = [S.ARRIVED, S.WAITING, S.RINGING, S.TALKING, S.HELD, S.KEPT, S.RETURNING]
+_UNSERVED = [S.ARRIVED, S.WAITING, S.RINGING]
+_SERVED = [S.TALKING, S.HELD, S.KEPT, S.RETURNING]
 _OFFER = [
     T.ANSWERED,
     T.LEG_BUSY,
@@ -533,12 +534,16 @@ MACHINE = Machine(
     ignore(_WAITS, [T.ENTERED], "the caller is known: music and time-out are renewed", _rearm),
     ignore([S.ARRIVED, *_TALKS, S.DIVERTED, S.ENDED], [T.ENTERED], "the caller is known"),
     go([S.ARRIVED], [T.OPENED], _repair_arrival, S.WAITING, S.ABSENT),
-    go(_TALKS, [T.OPENED], _repair_talk, S.TALKING, S.HELD, S.KEPT, S.ENDED),
+    go([S.TALKING], [T.OPENED], _repair_talk, S.TALKING, S.KEPT, S.ENDED),
+    go([S.HELD], [T.OPENED], _repair_talk, S.HELD, S.KEPT, S.ENDED),
     ignore([*_QUIET, *_WAITS, S.DIVERTED], [T.OPENED], "nothing is torn"),
     # the caller's leg
-    go(_OPEN, [T.HUNG_UP], _hung_up, S.ENDED, S.ABSENT),
-    go(_OPEN, [T.LEFT], _left, S.ENDED, S.ABSENT),
-    go(_OPEN, [T.VANISHED], _vanished, S.ENDED, S.ABSENT),
+    go(_UNSERVED, [T.HUNG_UP], _hung_up, S.ABSENT),
+    go(_UNSERVED, [T.LEFT], _left, S.ABSENT),
+    go(_UNSERVED, [T.VANISHED], _vanished, S.ABSENT),
+    go(_SERVED, [T.HUNG_UP], _hung_up, S.ENDED, S.ABSENT),
+    go(_SERVED, [T.LEFT], _left, S.ENDED, S.ABSENT),
+    go(_SERVED, [T.VANISHED], _vanished, S.ENDED, S.ABSENT),
     go([S.DIVERTED], [T.HUNG_UP, T.LEFT, T.VANISHED], _diverted, S.ABSENT),
     ignore(_QUIET, [T.HUNG_UP, T.LEFT, T.VANISHED], "the call is over"),
     # offers

@@ -4,12 +4,10 @@ Every step is checked: facts fold to the same view as the live one, indexes agre
 switch is never asked for a thing that no fact named.
 """
 
-import copy
 from typing import Any
 
 from telephony import codec
 from telephony.contract import asks as a
-from telephony.contract import facts as f
 from telephony.contract.asks import Envelope
 from telephony.contract.clock import SECOND
 from telephony.contract.facts import Intent
@@ -130,6 +128,14 @@ class Story:
         if opened:
             self.tell(e.OffersOpened())
 
+    def refold(self) -> None:
+        """Read again what the log holds, as after somebody cut its end off."""
+        self.twin, view = View(tenant=TENANT), View(tenant=TENANT)
+        for entry in self.log:
+            apply(view, entry)
+            apply(self.twin, entry)
+        self.floor = Floor(view, [self.policy])
+
     def enters(self, queue: str = "help", *, at: int | None = None, **rest: Any) -> str:
         self.callers += 1
         call = call_id(self.callers)
@@ -215,21 +221,3 @@ class Story:
         found = [each for each in (step or self.last).commands if isinstance(each, kind)]
         assert len(found) == 1, found
         return found[0]
-
-
-def same(one: View, other: View) -> bool:
-    return codec.encode_view(one) == codec.encode_view(copy.deepcopy(other))
-
-
-__all__ = [
-    "START",
-    "TENANT",
-    "Story",
-    "agent_id",
-    "call_id",
-    "endpoint",
-    "f",
-    "make_policy",
-    "make_row",
-    "same",
-]

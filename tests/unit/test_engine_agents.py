@@ -151,7 +151,7 @@ def test_a_wrap_up_ends_at_its_deadline_with_the_reserved_code():
 
 
 def test_a_wrap_up_ends_also_while_blind():
-    story, ann, _ = writing()
+    story, _ann, _ = writing()
     story.tell(e.OffersPaused())
     assert story.floor.next_deadline() is not None
     story.later(30)
@@ -270,7 +270,7 @@ def test_who_leaves_the_roster_while_rung_may_still_answer():
 
 def test_a_kept_caller_does_not_wait_for_who_left_the_roster():
     story = Story()
-    call, ann = story.talks()
+    call, _ann = story.talks()
     story.tell(e.RosterPublished(row=make_row("ann", {}, version=2, active=False)))
     story.tell(e.LegGone(call=call, leg=story.call(call).agent_leg))
     assert not story.rung(call)

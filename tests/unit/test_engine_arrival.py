@@ -166,19 +166,29 @@ def test_an_older_policy_changes_nothing_and_the_same_one_only_fills_the_book():
     assert "CallEnded" in story.names()
 
 
-def test_a_caller_whose_arrival_was_torn_from_the_line_is_queued_when_offers_open():
+def torn():
+    """A floor whose writer died between a caller's arrival and the line."""
     story = Story(opened=False)
     call = story.enters()
     story.log.pop()
-    view = story.floor.view
-    view.calls[call].state, view.calls[call].visit = CallState.ARRIVED, 0
-    view.seq -= 1
-    story.twin.calls[call].state, story.twin.calls[call].visit = CallState.ARRIVED, 0
-    story.twin.seq -= 1
-    story.floor.rebuild()
+    story.refold()
+    assert story.call(call).state is CallState.ARRIVED
+    return story, call
+
+
+def test_a_caller_whose_arrival_was_torn_from_the_line_is_queued_when_offers_open():
+    story, _ = torn()
     story.tell(e.OffersOpened())
     assert story.names() == ["CallQueued"]
     assert story.orders() == ["SetTimeout", "AnswerCaller", "StartMusic"]
+
+
+def test_a_torn_caller_may_go_before_that():
+    for gone, outcome in (({}, "abandoned"), ({"diverted": True}, "diverted"), ({"missing": True}, "lost")):
+        story, call = torn()
+        story.tell(e.CallerGone(call=call, **gone))
+        assert story.facts(f.CallEnded)[0].outcome == outcome
+        assert not story.floor.view.calls
 
 
 def test_the_clock_never_goes_back():

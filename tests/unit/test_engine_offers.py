@@ -41,7 +41,7 @@ def test_the_same_answer_twice_changes_nothing():
 
 
 def test_nobody_answers_and_the_next_agent_is_rung_in_the_same_step():
-    story, ann, call, leg = ringing()
+    story, ann, call, _leg = ringing()
     bob = story.ready("bob")
     key = story.call(call).key
     told = story.later(20)
@@ -132,7 +132,7 @@ def test_somebody_elses_offer_cannot_be_declined():
 
 
 def test_a_caller_who_hangs_up_stops_the_ringing_and_nobody_missed_anything():
-    story, ann, call, leg = ringing()
+    story, ann, call, _leg = ringing()
     since = story.agent(ann).idle_since
     story.later(5)
     story.tell(e.CallerGone(call=call, cause=16))
@@ -155,7 +155,7 @@ def test_an_answer_after_the_hang_up_is_hung_up_again():
 
 
 def test_a_hang_up_after_the_answer_completes_the_call():
-    story, ann, call, leg = ringing()
+    story, _ann, call, leg = ringing()
     story.tell(e.LegAnswered(call=call, leg=leg))
     story.tell(e.CallerGone(call=call))
     assert story.facts(f.CallEnded)[0].outcome is f.CallOutcome.COMPLETED
@@ -222,7 +222,7 @@ def test_a_ring_that_cannot_be_ordered_is_an_unreachable_phone():
 
 
 def test_any_other_failure_changes_nothing():
-    story, _, call, leg = ringing()
+    story, _, call, _leg = ringing()
     story.tell(e.CommandFailed(call=call, part=call, what="StartMusic", status=404))
     assert story.last.ignored
     story.tell(e.CommandFailed(call=call, part=f"{call}.9", what="RingAgent", status=404))
@@ -250,7 +250,7 @@ def test_one_click_brings_back_who_did_not_respond():
 
 
 def test_no_offers_while_blind_and_no_judgement_either():
-    story, ann, call, leg = ringing()
+    story, ann, call, _leg = ringing()
     waiting = story.enters()
     story.tell(e.OffersPaused())
     assert story.floor.next_deadline() is None

@@ -93,7 +93,7 @@ def test_the_agent_hangs_up_at_the_desk():
 
 
 def test_the_caller_hangs_up():
-    story, ann, call, leg = talking()
+    story, _ann, call, _leg = talking()
     story.tell(e.CallerGone(call=call, cause=16))
     assert story.names() == ["AgentLegEnded", "WrapUpStarted", "CallEnded"]
     assert story.orders() == ["HangUpLeg", "DestroyBridge"]
@@ -273,7 +273,7 @@ def test_a_kept_caller_may_be_diverted_or_found_missing():
 
 
 def test_a_requeued_caller_who_hangs_up_was_served_once():
-    story, ann, call = lost()
+    story, _ann, call = lost()
     story.later(20)
     story.tell(e.CallerGone(call=call))
     assert story.names() == ["QueueLeft", "CallEnded"]
@@ -298,7 +298,7 @@ def test_the_next_status_comes_when_the_kept_caller_is_given_back():
 
 
 def test_a_bridge_that_fails_keeps_the_caller():
-    story, ann, call, leg = talking()
+    story, _ann, call, _leg = talking()
     story.tell(e.CommandFailed(call=call, part=story.call(call).bridge, what="Bridge", status=500))
     assert story.names() == ["AgentLegEnded", "AgentLost", "OfferMade"]
     assert story.facts(f.AgentLegEnded)[0].reason is f.LegEnd.SYSTEM
@@ -306,7 +306,7 @@ def test_a_bridge_that_fails_keeps_the_caller():
 
 
 def test_a_resume_that_fails_keeps_the_caller():
-    story, ann, call, leg = talking()
+    story, ann, call, _leg = talking()
     story.ask(a.HoldCall(agent=ann, call=call))
     story.tell(e.CommandFailed(call=call, part=story.call(call).bridge, what="ResumeCaller", status=500))
     assert story.names()[:2] == ["AgentLegEnded", "AgentLost"]
@@ -321,15 +321,8 @@ def test_torn_endings_are_mended_when_offers_open():
         else:
             story.tell(e.LegGone(call=call, leg=leg))
         kept = 2 if writing else 1
-        view = type(story.floor.view)(tenant=story.floor.view.tenant)
-        from telephony.contract.view import apply
-
         story.log = [entry for entry in story.log if entry.seq <= mark + kept]
-        for entry in story.log:
-            apply(view, entry)
-        story.floor.view, story.twin = view, type(view)(tenant=view.tenant)
-        for entry in story.log:
-            apply(story.twin, entry)
+        story.refold()
         story.restart()
         if writing:
             assert story.names() == ["CallEnded"]
@@ -339,7 +332,7 @@ def test_torn_endings_are_mended_when_offers_open():
 
 
 def test_opening_again_mends_nothing_that_is_whole():
-    story, ann, call, leg = talking()
+    story, ann, call, _leg = talking()
     story.ask(a.HoldCall(agent=ann, call=call))
     story.restart()
     assert not story.last.entries
