@@ -155,7 +155,7 @@ class Segments:
             return file.read(limit)
 
     def replay(self, position: int | None = None) -> Iterator[tuple[Record, int]]:
-        """Every record from `position` (default: the oldest), with a position at or shortly before its group."""
+        """Every record from `position` (default: the oldest), with a position at or shortly before it."""
         place = self.start if position is None else position
         while place < self.end:
             records, after = self.read(place)
