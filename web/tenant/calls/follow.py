@@ -19,12 +19,12 @@ from django.conf import settings
 from django.db import close_old_connections
 from prometheus_client import Counter, Gauge
 
+from web.shared.core import log
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.calls import intake, outbox
 
 LOCK = 0x6D75_7269_6D61_0001
 """Advisory lock of the intake: 'murima' and a number."""
-CHANNEL = "murima_log"
 POLL_SECONDS = 1.0
 TENANTS_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
@@ -89,7 +89,7 @@ class Follower:
         return taken
 
     def _serve(self, own: psycopg.Connection[tuple[object, ...]]) -> None:
-        own.execute(f"LISTEN {CHANNEL}")
+        own.execute(f"LISTEN {log.CHANNEL}")
         while not self.stop.is_set():
             if self.round():
                 own.execute("SELECT 1")  # the lock's connection is still there

@@ -11,7 +11,8 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
-from django.db import connection
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 
 from telephony.contract.ids import AgentId, Endpoint, NumberId, QueueId
 from telephony.contract.ids import TenantId as ContractTenantId
@@ -19,8 +20,8 @@ from telephony.contract.policy import FallbackKind, InboundNumber, QueuePolicy, 
 from telephony.contract.roster import Device, DeviceKind, RosterRow
 from web.shared.accounts.models import TenantMembership
 from web.shared.core import published
-from web.shared.core.actor import Actor
-from web.shared.tenants.context import current_tenant_id
+from web.shared.core.actor import Actor, system
+from web.shared.tenants.context import current_tenant_id, tenant_context
 from web.tenant.calls.models import AgentDevice, CallQueue, NumberRoute, QueueMembership
 
 
@@ -30,12 +31,22 @@ def publish_policy(actor: Actor) -> None:
     _one_at_a_time(tenant, "policy")
     queues = [queue_policy(queue) for queue in CallQueue.objects.filter(is_active=True).order_by("pk")]
     routes = NumberRoute.objects.filter(queue__is_active=True).order_by("trunk", "number")
-    published.publish_policy(
-        tenant,
-        numbers=[inbound_number(route) for route in routes],
-        queues=queues,
-        actor=str(actor.user_id or actor.process),
-    )
+    numbers = [inbound_number(route) for route in routes]
+    try:
+        published.publish_policy(
+            tenant, numbers=numbers, queues=queues, actor=str(actor.user_id or actor.process)
+        )
+    except published.Unfit as unfit:
+        raise ValidationError(unfit.problems) from None
+
+
+def publish_everything(tenant_id: str) -> None:
+    """Publish policy and every roster row of a tenant anew; what is the same makes no new version."""
+    with tenant_context(tenant_id), transaction.atomic():
+        publish_policy(system("policy_publish"))
+        users = set(AgentDevice.all_objects.values_list("user", flat=True))
+        users |= set(QueueMembership.all_objects.values_list("user", flat=True))
+        publish_rosters(users)
 
 
 def publish_roster(user_id: uuid.UUID) -> None:

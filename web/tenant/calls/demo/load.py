@@ -19,6 +19,7 @@ from django.db import transaction
 from telephony.contract.roster import DeviceKind
 from web.shared.accounts import services as accounts
 from web.shared.accounts.onboarding import person_add, tenant_create
+from web.shared.core import keys
 from web.shared.core.actor import system
 from web.shared.tenants.context import public_context, tenant_context
 from web.shared.tenants.models import Tenant, TenantStatus
@@ -71,6 +72,7 @@ def _organisation(one: world.Organisation) -> dict[str, Any]:
     tenant = _tenant(one)
     renewed = tenant.settings.get(_MARK) != secret_of("fingerprint")
     people = {person.email: _person(tenant, person, renewed) for person in one.people}
+    keys.ensure(tenant.pk)
     with tenant_context(tenant.pk), transaction.atomic():
         _lists(one)
         queues = [_queue(name) for name, _ in one.queues]
@@ -89,18 +91,18 @@ def _organisation(one: world.Organisation) -> dict[str, Any]:
 
 
 def _person(tenant: Tenant, person: world.Person, renewed: bool) -> Any:
-    membership = person_add(
-        actor=ACTOR,
-        tenant=tenant,
-        email=person.email,
-        role=person.role,
-        name=person.name,
-        password=password_of(person),
-    )
-    user = membership.user
-    if renewed and not user.check_password(password_of(person)):
-        with public_context():
-            accounts.password_set(actor=ACTOR, user=user, password=password_of(person))
+    password = password_of(person)
+    with public_context():
+        user = person_add(
+            actor=ACTOR,
+            tenant=tenant,
+            email=person.email,
+            role=person.role,
+            name=person.name,
+            password=password,
+        ).user
+        if renewed and not user.check_password(password):
+            accounts.password_set(actor=ACTOR, user=user, password=password)
     return user
 
 

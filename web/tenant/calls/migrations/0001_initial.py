@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
                 ('ring_seconds', models.PositiveIntegerField(default=20, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(120)])),
                 ('max_wait_seconds', models.PositiveIntegerField(default=300, validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(7200)])),
                 ('priority', models.PositiveIntegerField(default=0, help_text="Seconds of head start over other queues' callers.", validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(3600)])),
-                ('wrap_up_seconds', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(3600)])),
+                ('wrap_up_seconds', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3600)])),
                 ('wrap_up_extend_seconds', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(600)])),
                 ('wrap_up_extensions', models.PositiveIntegerField(default=3, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(20)])),
                 ('music', models.CharField(default='default', max_length=40, validators=[django.core.validators.RegexValidator('\\A[a-z0-9_-]+\\Z', 'a-z, 0-9, _ and -.')])),
