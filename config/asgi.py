@@ -16,6 +16,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _http = get_asgi_application()
+import_module("web.shared.core.metrics").serve_metrics()
 
 
 def _sockets() -> list[Any]:

@@ -3,4 +3,5 @@
 from config.settings.base import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_ROOT = UI_ROOT  # noqa: F405
 WHITENOISE_AUTOREFRESH = True

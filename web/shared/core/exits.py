@@ -21,18 +21,23 @@ class Code(IntEnum):
     DEPENDENCY = 5
 
 
-class Exit(CommandError):
-    """`raise Exit("No such tenant.", why="...", next_step="manage.py tenant_list", code=Code.NOT_FOUND)`"""
+class Exit(Exception):
+    """`raise Exit("No such tenant.", why="...", next_step="manage.py tenant_list", code=Code.NOT_FOUND)`
+
+    Not a CommandError: Django would print that one itself, and only its first line.
+    """
 
     def __init__(self, what: str, *, why: str = "", next_step: str = "", code: Code = Code.FAILURE) -> None:
-        super().__init__(what, returncode=int(code))
-        self.what, self.why, self.next_step = what, why, next_step
+        super().__init__(what)
+        self.what, self.why, self.next_step, self.code = what, why, next_step, code
 
 
 def exit_code_of(problem: BaseException) -> int:
     from django.db import InterfaceError, OperationalError
     from redis.exceptions import ConnectionError as RedisAway
 
+    if isinstance(problem, Exit):
+        return int(problem.code)
     if isinstance(problem, CommandError):
         return int(problem.returncode)
     if isinstance(problem, OperationalError | InterfaceError | RedisAway):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -22,21 +23,43 @@ def owner_is_separate() -> bool:
     return bool(settings.DATABASE_OWNER["USER"] != settings.DATABASES[ALIAS]["USER"])
 
 
+def _owner() -> Any:
+    """A fresh connection of the owner's, not yet open, with no schema chosen."""
+    application = connections[ALIAS]
+    wanted = copy.deepcopy(application.settings_dict)
+    for part in ("USER", "PASSWORD", "HOST", "PORT"):
+        wanted[part] = settings.DATABASE_OWNER[part]
+    # No pool (pools are per alias and hold the application's role), no time limit: an index may take long.
+    wanted["OPTIONS"] = {"connect_timeout": 5}
+    return type(application)(wanted, alias=ALIAS)
+
+
 @contextlib.contextmanager
 def owner_connection() -> Iterator[None]:
     """Inside, this thread's default connection is the owner's, with no schema chosen."""
     application = connections[ALIAS]
     if application.in_atomic_block:
         raise RuntimeError("The owner's connection cannot be taken inside a transaction of the application.")
-    wanted = copy.deepcopy(application.settings_dict)
-    for part in ("USER", "PASSWORD", "HOST", "PORT"):
-        wanted[part] = settings.DATABASE_OWNER[part]
-    # No pool (pools are per alias and hold the application's role), no time limit: an index may take long.
-    wanted["OPTIONS"] = {"connect_timeout": 5}
-    owner = type(application)(wanted, alias=ALIAS)
+    owner = _owner()
     connections[ALIAS] = owner
     try:
         yield
     finally:
         owner.close()
         connections[ALIAS] = application
+
+
+@contextlib.contextmanager
+def owner_lock(name: str) -> Iterator[bool]:
+    """Hold the lock `name` for the whole deployment; yields False when another process has it.
+
+    It lives in a connection of its own, because migrating closes the one it uses.
+    """
+    keeper = _owner()
+    keeper.set_schema_to_public()
+    try:
+        with keeper.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"murima {name}"])
+            yield bool(cursor.fetchone()[0])
+    finally:
+        keeper.close()
