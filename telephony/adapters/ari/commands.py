@@ -75,14 +75,14 @@ def requests(command: c.SwitchCommand, *, application: str, shown: str) -> tuple
             made = Request(
                 "POST", f"bridges/{ours(bridge)}", {"type": "mixing", "name": application}, _OR_THERE
             )
-            return (made, *_join(bridge, caller, f"{channel(caller)},{ours(leg)}"))
+            return (made, *_join(bridge, caller, [channel(caller), ours(leg)]))
         case c.ResumeCaller(bridge=bridge, channel=caller):
-            return _join(ours(bridge), caller, channel(caller))
+            return _join(ours(bridge), caller, [channel(caller)])
         case c.HoldCaller(bridge=bridge, channel=caller, music=music):
             out = Request(
                 "POST",
                 f"bridges/{ours(bridge)}/removeChannel",
-                {"channel": channel(caller)},
+                {"channel": [channel(caller)]},
                 _OR_NEITHER | {422},
             )
             return (out, _music(caller, music), _timeout(caller, HELD_SECONDS))
@@ -119,7 +119,7 @@ def _ring(leg: str, name: str, seconds: int, application: str, shown: str) -> tu
     )
 
 
-def _join(bridge: str, caller: str, members: str) -> tuple[Request, ...]:
+def _join(bridge: str, caller: str, members: list[str]) -> tuple[Request, ...]:
     """Music off, in, time-out off: in this order, so that no music mixes into the talk."""
     return (
         Request("DELETE", f"channels/{channel(caller)}/moh", done=_OR_NEITHER),
