@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from deployment.dev import keys, machine, ports, tools
+from deployment.dev import keys, machine, ports, runfile, tools
 from deployment.dev.asterisk import ARI_USER, TRUNK_SOURCE, Asterisk
+from deployment.dev.contents import prepare
 from deployment.dev.keeper import Keeper
 from deployment.dev.murima import specs
 from deployment.dev.postgres import Postgres
@@ -52,6 +54,7 @@ class Stack:
         self._rtp, self._extra = rtp or self._block.rtp, extra or {}
         self.keeper = Keeper(self.home, verbose=verbose)
         self._opened = False
+        self.tenants: list[dict[str, Any]] = []
         self._postgres: Postgres | None = None
         self._redis: Redis | None = None
         self._asterisk: Asterisk | None = None
@@ -124,6 +127,7 @@ class Stack:
             if part in self.parts:
                 self.start_part(part)
         if "murima" in self.parts:
+            self.tenants = prepare(self)
             self.start_murima()
 
     def start_part(self, part: str) -> None:
@@ -145,6 +149,10 @@ class Stack:
         self._open()
         for spec in specs(self):
             self.keeper.start(spec, wait_seconds=60)
+
+    def run(self) -> dict[str, Any]:
+        """What run.json would say of this stack now."""
+        return runfile.contents(self, self.tenants)
 
     def stop(self) -> None:
         """Stop everything and give the ports back."""

@@ -11,16 +11,14 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from deployment.dev import control, interface, machine, python
-from deployment.dev.asterisk import TRUNK_SOURCE
-from deployment.dev.murima import ORDER
+from deployment.dev import control, interface, runfile
+from deployment.dev.contents import prepare
 from deployment.dev.say import Trouble, say
 from deployment.dev.stack import Stack
 
@@ -69,7 +67,7 @@ def up(home: Path, *, frozen: bool = False) -> None:
     try:
         tenants = _start(stack)
         running.tell(stack.web)
-        write_run_file(stack, tenants, file)
+        runfile.write(stack, tenants, file)
         _greet(stack, tenants, time.monotonic() - begun)
         _watch(stack, tenants, file, ending)
     except KeyboardInterrupt:
@@ -94,9 +92,8 @@ def _start(stack: Stack) -> list[dict[str, Any]]:
         say(f"starting {part}")
         stack.start_part(part)
     control.serve(stack.keeper, stack.home)
-    say("migrating the database")
-    manage(stack, "migrate_schemas", "--verbosity", "0")
-    tenants = load_demo(stack)
+    say("migrating the database, loading the demo's tenants")
+    tenants = prepare(stack)
     builder.join()
     say("starting Murima")
     stack.start_murima()
@@ -110,58 +107,6 @@ def _build_interface() -> None:
         say(f"The browser application could not be built, the rest goes on: {trouble}")
 
 
-def load_demo(stack: Stack) -> list[dict[str, Any]]:
-    """The demo's tenants, made if they are not there: [{id, slug, numbers, users}]."""
-    if not list(machine.checkout().glob("web/*/*/management/commands/demo_load.py")):
-        return []
-    say("loading the demo's tenants")
-    printed = manage(stack, "demo_load", "--json")
-    tenants: list[dict[str, Any]] = json.loads(printed.strip().splitlines()[-1])["tenants"]
-    return tenants
-
-
-def manage(stack: Stack, *arguments: str) -> str:
-    """Run one management command against the stack and return what it prints."""
-    command = [str(python.interpreter()), "manage.py", *arguments]
-    done = subprocess.run(
-        command, cwd=machine.checkout(), env={**os.environ, **stack.environment}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        words = (done.stdout + done.stderr).strip()[-3000:]
-        raise Trouble(f"manage.py {arguments[0]} failed ({done.returncode}):\n{words}")
-    return done.stdout
-
-
-def write_run_file(stack: Stack, tenants: list[dict[str, Any]], file: Path) -> None:
-    """Write run.json, atomically; its shape is part of the surface."""
-    status = stack.keeper.status()
-    environment = {**os.environ, **stack.environment}
-    port = stack.ports
-    shown = {
-        "web": stack.web,
-        "tenants": [{**t, "url": f"http://{t['slug']}.localhost:{port['web']}"} for t in tenants],
-        "sip": {
-            "trunk": f"127.0.0.1:{port['sip']}", "trunk_source": TRUNK_SOURCE,
-            "registrar": f"127.0.0.1:{port['sip']}", "websocket": environment["MURIMA_SIP_WEBSOCKET"],
-        },
-        "asterisk": {
-            "version": stack.asterisk.version if "asterisk" in status else None,
-            "ari": environment["MURIMA_ARI_URL"], "ari_user": environment["MURIMA_ARI_USER"],
-            "ari_password": environment["MURIMA_ARI_PASSWORD"],
-        },
-        "database": environment["MURIMA_DATABASE_URL"],
-        "redis": environment["MURIMA_REDIS_URL"],
-        "metrics": {n: f"http://127.0.0.1:{port['metrics_' + n]}/metrics" for n in ORDER if n in status},
-        "pids": {"supervisor": os.getpid(), **{n: s["pid"] for n, s in status.items() if s["pid"]}},
-    }  # fmt: skip
-    temporary = file.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as target:
-        json.dump(shown, target, indent=1)
-    temporary.replace(file)
-
-
 def _watch(stack: Stack, tenants: list[dict[str, Any]], file: Path, ending: threading.Event) -> None:
     """Write run.json again whenever a process has another pid and answers."""
     written = {n: s["pid"] for n, s in stack.keeper.status().items()}
@@ -170,7 +115,7 @@ def _watch(stack: Stack, tenants: list[dict[str, Any]], file: Path, ending: thre
         if now != written and all(
             stack.keeper.ready(n) for n, pid in now.items() if pid and pid != written.get(n)
         ):
-            write_run_file(stack, tenants, file)
+            runfile.write(stack, tenants, file)
             written = now
 
 
