@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -27,12 +27,15 @@ from realtime import meters
 from realtime.audience import Audience
 from realtime.outbox import Outbox
 from realtime.replica import Desk, Replica
-from realtime.sources import Sources
 from realtime.stream import Stream
+from realtime.tasks import end
 from telephony.contract import facts as f
 from telephony.contract.frames import Ack, Beat, Entry, Party
 from telephony.contract.ids import AgentId, AskId, PartyId
 from telephony.contract.view import CallView, View
+
+if TYPE_CHECKING:
+    from realtime.sources import Sources
 
 STALE_SECONDS = 5.0
 QUEUE_PERIOD = 0.25
@@ -75,6 +78,7 @@ class Feed:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue_flush: asyncio.TimerHandle | None = None
         self._wall_flush: asyncio.TimerHandle | None = None
+        self._queues_at = self._wall_at = 0.0
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -86,9 +90,7 @@ class Feed:
         for timer in (self._queue_flush, self._wall_flush):
             if timer is not None:
                 timer.cancel()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -341,18 +343,22 @@ class Feed:
     # --- counts, a few times a second ------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
+        """Flush at once after a quiet time, else when the period since the last flush is over."""
         if self.replica.tally.dirty and self._queue_flush is None:
-            self._queue_flush = loop.call_later(QUEUE_PERIOD, self._flush_queues)
+            loop = asyncio.get_running_loop()
+            self._queue_flush = loop.call_at(self._queues_at + QUEUE_PERIOD, self._flush_queues)
 
     def _flush_queues(self) -> None:
         self._queue_flush = None
+        loop = asyncio.get_running_loop()
+        self._queues_at = loop.time()
         self.replica.flush_queues()
         if self.replica.wall_waits and self._wall_flush is None:
-            self._wall_flush = asyncio.get_running_loop().call_later(WALL_PERIOD, self._flush_wall)
+            self._wall_flush = loop.call_at(self._wall_at + WALL_PERIOD, self._flush_wall)
 
     def _flush_wall(self) -> None:
         self._wall_flush = None
+        self._wall_at = asyncio.get_running_loop().time()
         self.replica.flush_wallboard()
 
     # --- sockets ---------------------------------------------------------------------------------------

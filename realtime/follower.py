@@ -18,6 +18,7 @@ from realtime.feed import Feed
 from realtime.presence import Presence
 from realtime.sources import Sources
 from realtime.stream import Stream, connect
+from realtime.tasks import end
 from telephony.contract.ids import tenant_id
 
 LINGER_SECONDS = 60.0
@@ -64,7 +65,8 @@ class Follower:
     async def close(self) -> None:
         """End everything; tests call it, a server's loop just stops."""
         if self._sweeper is not None:
-            self._sweeper.cancel()
+            await end([self._sweeper])
+        await end(self._later)
         for tenant in list(self.feeds):
             await self._end(tenant)
         await self.redis.aclose()
@@ -80,7 +82,7 @@ class Follower:
 
     async def _end(self, tenant: str) -> None:
         feed, (_, watching) = self.feeds.pop(tenant), self._presence.pop(tenant)
-        watching.cancel()
+        await end([watching])
         await feed.stop()
 
 

@@ -1,0 +1,52 @@
+"""A log that a test owns: what is 'in PostgreSQL' is whatever was put here, and it can be away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from realtime import messages as m
+from telephony.contract.frames import Entry, Party
+from telephony.contract.ids import CallId, PartyId
+from telephony.contract.view import View, apply
+
+
+class LogSource:
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        self.stored: list[Entry] = []
+        self.people: dict[PartyId, m.Who] = {}
+        self.away = False
+        self.reads = self.loads = self.pops = 0
+
+    def _require(self) -> None:
+        if self.away:
+            raise ConnectionError("the test took the database away")
+
+    async def cold(self, tenant: str) -> View:
+        self._require()
+        self.loads += 1
+        view = View(tenant=tenant)
+        for entry in self.stored:
+            apply(view, entry)
+        return view
+
+    async def entries(self, tenant: str, after: int, upto: int) -> list[Entry]:
+        self._require()
+        self.reads += 1
+        return [each for each in self.stored if after < each.seq <= upto]
+
+    def open_party(self, party: Party) -> m.Who | None:
+        return m.Who(number=party.sealed.decode(), name="Sealed")
+
+    async def parties(self, tenant: str, wanted: Iterable[PartyId]) -> dict[PartyId, m.Who]:
+        self._require()
+        return {each: self.people[each] for each in wanted if each in self.people}
+
+    async def names(self, tenant: str) -> tuple[dict[str, str], dict[str, str]]:
+        self._require()
+        return {}, {}
+
+    async def pop(self, tenant: str, call: CallId, leg: str, who: m.Who) -> m.Pop:
+        self._require()
+        self.pops += 1
+        return m.Pop(offer=leg, call=call, party=who, contact=None, matches=0, recent_calls=[])
