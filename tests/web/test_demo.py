@@ -74,4 +74,4 @@ def test_it_is_refused_in_production(tenants, monkeypatch):
     monkeypatch.setattr("web.tenant.calls.management.commands.demo_load.KIND", "production")
     with pytest.raises(Exit) as refused:
         call_command("demo_load")
-    assert refused.value.returncode == Code.PERMISSION
+    assert refused.value.code == Code.PERMISSION
