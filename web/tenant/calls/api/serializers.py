@@ -157,6 +157,14 @@ class EventBody(ModelBody):
         return names.get(str(event.actor_id)) if event.actor_id else None
 
 
+class EventsAnswer(Body):
+    """All events of one call, in the shape of every list."""
+
+    data = EventBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
+
 def public_type(kind: str) -> str:
     """`AgentLegEnded` is `agent_leg.ended` outside: the last word says what happened, the others to what."""
     words = _WORD.sub(" ", kind).lower().split()

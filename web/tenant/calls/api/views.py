@@ -23,6 +23,7 @@ from web.tenant.calls.api.serializers import (
     DispositionBody,
     DraftBody,
     EventBody,
+    EventsAnswer,
     ReasonBody,
 )
 from web.tenant.calls.models import Call, CallDisposition, CallEvent, NotReadyReason
@@ -70,7 +71,7 @@ class CallViewSet(ReadOnlyViewSet):
             services.call_update(actor=self.actor, call=call, values=_values(body.validated_data))
         return self.answer(self.get_object())
 
-    @extend_schema(responses=EventBody(many=True), filters=False)
+    @extend_schema(responses=EventsAnswer, filters=False, operation_id="calls_events_list")
     @action(detail=True, pagination_class=None, url_path="events", url_name="events")
     def events(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Everything that happened in this call, in order. Not paged: a call has tens of events."""
