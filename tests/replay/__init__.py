@@ -1,0 +1,1 @@
+"""Journals of raw events, and what they must fold to."""
