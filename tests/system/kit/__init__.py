@@ -1,1 +1,1 @@
-"""What system tests and benches are made of: SIP phones, sound, and the stack's run file."""
+"""What system tests and benches are made of; the telephones themselves are in deployment.dev.sip."""

@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from tests.system.kit.media import Media
-from tests.system.kit.message import Message, media_of, sdp, tag_of, token, uri_of
+from deployment.dev.sip.media import Media
+from deployment.dev.sip.message import Message, media_of, sdp, tag_of, token, uri_of
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
 _RESEND_SECONDS = 0.5

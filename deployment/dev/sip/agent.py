@@ -13,9 +13,9 @@ import asyncio
 import contextlib
 import enum
 
-from tests.system.kit.line import ALLOW, Address, Call, Line, with_tag
-from tests.system.kit.media import Media
-from tests.system.kit.message import Message, digest, token, uri_of, user_of
+from deployment.dev.sip.line import ALLOW, Address, Call, Line, with_tag
+from deployment.dev.sip.media import Media
+from deployment.dev.sip.message import Message, digest, token, uri_of, user_of
 
 
 class Do(enum.Enum):

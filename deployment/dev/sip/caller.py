@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.system.kit.line import ALLOW, Address, Call, Line
-from tests.system.kit.media import Media
-from tests.system.kit.message import Message, token, uri_of
+from deployment.dev.sip.line import ALLOW, Address, Call, Line
+from deployment.dev.sip.media import Media
+from deployment.dev.sip.message import Message, token, uri_of
 
 TRUNK_SOURCE = "127.0.0.2"
 _RESENDS = 7

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import struct
 
-from tests.system.kit.sound import FRAME, SILENCE, Ear, tone
+from deployment.dev.sip.sound import FRAME, SILENCE, Ear, tone
 
 _PACKET_SECONDS = 0.02
 
