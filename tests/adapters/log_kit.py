@@ -200,7 +200,7 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bool) -> None:
         while data := await reader.read(65536):
-            while self.mode == "silent":
+            while self.mode == "silent":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             if answer and self.fall_after is not None:
                 self.fall_after -= len(data)

@@ -17,7 +17,7 @@ import pytest
 
 from telephony.adapters.log.claim import DatabaseNeeded
 from telephony.adapters.log.log import FileLog
-from telephony.adapters.log.memory import MemoryLog
+from telephony.adapters.log.memory import MemoryLog, Store
 from telephony.adapters.log.postgres import Diverged
 from telephony.adapters.log.recovery import Unrecoverable
 from telephony.adapters.log.segment import InUse
@@ -56,6 +56,10 @@ def facts(urls: Urls, tenant: TenantId = ONE) -> list[int]:
     ]
 
 
+def segment_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.seg"))
+
+
 def fold(tenant: TenantId, entries: list[Entry]) -> View:
     view = View(tenant=tenant)
     for entry in entries:
@@ -91,7 +95,7 @@ async def any_log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         await asyncio.gather(watch, return_exceptions=True)
         await log.close()  # type: ignore[attr-defined]
 
-    stores: list[object] = []
+    stores: list[Store] = []
     if request.param == "file":
         request.getfixturevalue("log_database")
     yield start
@@ -480,7 +484,7 @@ async def test_a_lost_tail_is_filled_and_the_log_goes_on(log_database: Urls, tmp
             log.append([entry], [])
         await log.committed(ONE, 20, 10)
         third = log.segments.end // 3
-    os.truncate(next(tmp_path.glob("*.seg")), third)
+    os.truncate(segment_files(tmp_path)[0], third)
     (tmp_path / "positions.json").unlink()
     async with Proxy(log_database.daemon) as proxy:
         async with opened(tmp_path, proxy.url) as (log, writer):
@@ -498,7 +502,7 @@ async def test_a_hole_that_nobody_fills_is_refused(log_database: Urls, tmp_path:
         for _ in range(20):
             log.append(writer.some(ONE, 1), [])
         await log.committed(ONE, 20, 10)
-    sorted(tmp_path.glob("*.seg"))[0].unlink()
+    segment_files(tmp_path)[0].unlink()
     async with Proxy(log_database.daemon) as proxy:
         proxy.away()
         log = await FileLog.open(tmp_path, proxy.url, "0")
@@ -523,7 +527,7 @@ async def test_files_are_kept_until_everybody_passed_and_then_deleted(
         await asyncio.sleep(1.5)
         assert log.segments.start == 0, "there is no checkpoint"
         await log.checkpoint(fold(ONE, entries))
-        await until(lambda: len(list(tmp_path.glob("*.seg"))) == 1)
+        await until(lambda: len(segment_files(tmp_path)) == 1)
     async with Proxy(log_database.daemon) as proxy:
         proxy.away()
         async with opened(tmp_path, proxy.url) as (log, writer):

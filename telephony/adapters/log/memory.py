@@ -31,8 +31,7 @@ class MemoryLog:
             last[entry.tenant] = entry.seq
         frames: list[Party | Entry] = [*parties, *entries]
         for frame in frames:
-            kind, data = codec.encode_frame(frame)
-            self.store.frames.append((kind, frame.tenant, data))
+            self.store.add(frame)
         self.progress.tell()
 
     async def committed(self, tenant: TenantId, seq: int, within: float) -> str:
@@ -80,10 +79,17 @@ class Store:
         self.checkpoints: dict[TenantId, bytes] = {}
         self.tails: dict[str, MemoryTail] = {}
         self.progress = Progress()
+        self._last: dict[TenantId, int] = {}
 
     def last(self, tenant: TenantId) -> int:
         """The last seq of a tenant, 0 before the first."""
-        return sum(kind == "fact" and owner == tenant for kind, owner, _ in self.frames)
+        return self._last.get(tenant, 0)
+
+    def add(self, frame: Entry | Party) -> None:
+        kind, data = codec.encode_frame(frame)
+        self.frames.append((kind, frame.tenant, data))
+        if isinstance(frame, Entry):
+            self._last[frame.tenant] = frame.seq
 
 
 class MemoryTail:

@@ -9,7 +9,7 @@ Every version of a policy stays; going back is publishing an old one again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -113,29 +113,38 @@ def policy_versions(tenant_id: str, limit: int = 50) -> list[dict[str, Any]]:
 
 
 def check_policy(manifest: Manifest, queues: dict[QueueId, QueuePolicy]) -> None:
-    """Raises Unfit with every problem found."""
+    """Raises Unfit with every problem found; what has a wrong shape is not looked at further."""
     problems = _against_schema("policy", Manifest, manifest)
     for queue in queues.values():
         problems += _against_schema("policy", QueuePolicy, queue)
-        problems += [
-            f"queue {queue.queue}: {name} must be positive" for name in _POSITIVE if getattr(queue, name) < 1
-        ]
-        problems += [
-            f"queue {queue.queue}: {name} is negative" for name in _NOT_NEGATIVE if getattr(queue, name) < 0
-        ]
+    if not problems:
+        problems = [*_senseless_queues(queues), *_senseless_numbers(manifest, queues)]
+    if problems:
+        raise Unfit(problems)
+
+
+def _senseless_queues(queues: dict[QueueId, QueuePolicy]) -> Iterator[str]:
+    for queue in queues.values():
         if not queue.name.strip():
-            problems.append(f"queue {queue.queue} has no name")
+            yield f"queue {queue.queue} has no name"
+        for name in _POSITIVE:
+            if getattr(queue, name) < 1:
+                yield f"queue {queue.queue}: {name} must be positive"
+        for name in _NOT_NEGATIVE:
+            if getattr(queue, name) < 0:
+                yield f"queue {queue.queue}: {name} is negative"
+
+
+def _senseless_numbers(manifest: Manifest, queues: dict[QueueId, QueuePolicy]) -> Iterator[str]:
     seen: set[tuple[str, str]] = set()
     for number in manifest.numbers:
         if number.queue not in queues:
-            problems.append(f"number {number.number} leads to queue {number.queue}, which is not published")
+            yield f"number {number.number} leads to queue {number.queue}, which is not published"
         if not _E164.fullmatch(number.dialled):
-            problems.append(f"number {number.number}: what is dialled is not E.164 with '+'")
+            yield f"number {number.number}: what is dialled is not E.164 with '+'"
         if (number.trunk, number.dialled) in seen:
-            problems.append(f"number {number.number}: trunk and dialled number are there twice")
+            yield f"number {number.number}: trunk and dialled number are there twice"
         seen.add((number.trunk, number.dialled))
-    if problems:
-        raise Unfit(problems)
 
 
 def _release(manifest: Manifest, queues: dict[QueueId, QueuePolicy], actor: str) -> Policy:
