@@ -9,6 +9,7 @@ In production nothing secret has a default: a missing variable stops the start a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ BASE = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if env.str("MURIMA_ENV", default="development") == "development":
     environ.Env.read_env(BASE / ".env")
+    # A running `make up` writes down how to reach its servers, so that commands beside it find them.
+    _STACK = Path(os.environ.get("MURIMA_HOME") or BASE / ".murima") / "environment"
+    if _STACK.is_file():
+        environ.Env.read_env(_STACK)
 
 KINDS = ("development", "test", "production")
 KIND: str = env.str("MURIMA_ENV", default="development")

@@ -251,4 +251,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_IMPORTS = ["web.shared.core.housekeeping"]
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {"housekeeping": {"task": "housekeeping", "schedule": 3600.0}}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "murima:celery:"}

@@ -138,6 +138,33 @@ def test_the_same_key_from_two_at_once_makes_one_row(api, make_user, tenants):
         assert Contact.objects.filter(first_name="Once").count() == 1
 
 
+@pytest.mark.django_db
+def test_hostile_bodies_are_refused_before_they_reach_the_database(api, make_user):
+    client = api(make_user("agent"))
+    bodies = {
+        "nul": ('{"first_name": "a\\u0000b"}', 400),
+        "half a surrogate": ('{"first_name": "\\ud800"}', 400),
+        "nul in a custom field": ('{"first_name": "a", "custom_fields": {"x": "\\u0000"}}', 400),
+        "depth": ("[" * 100_000 + "]" * 100_000, 400),
+        "depth of a field": ('{"first_name": "a", "custom_fields": {"x": ' + "[" * 60 + "]" * 60 + "}}", 400),
+        "size": (f'{{"first_name": "{"a" * 3_000_000}"}}', 413),
+        "not UTF-8": (b'{"first_name": "\xff"}', 400),
+    }
+    for name, (body, status) in bodies.items():
+        answer = client.generic("POST", URL, body, content_type="application/json")
+        assert answer.status_code == status, name
+    for query in (
+        "limit=" + "9" * 5000,
+        "q=%00",
+        "is_active=maybe",
+        "created_at[gte]=yesterday",
+        "cursor=%00",
+    ):
+        assert client.get(f"{URL}?{query}").status_code == 400, query
+    client.cookies["murima_session"] = "x" * 5000
+    assert client.get(URL).status_code == 401
+
+
 # --- description and documentation -------------------------------------------------------------------------
 
 

@@ -15,10 +15,12 @@ from django.utils import timezone
 
 from tests.web.fixtures import PASSWORD, TENANTS
 from web.shared.accounts import tickets, tokens
+from web.shared.accounts.api.fields import MemberField
 from web.shared.accounts.models import RefreshToken, Session, TenantMembership, TenantRole, TokenFamily, User
 from web.shared.accounts.queries import permissions_of
 from web.shared.accounts.roles import ROLES, default_permissions, role_rows_sync
 from web.shared.accounts.services import membership_ensure, password_set, user_deactivate
+from web.shared.api.serializers import Body
 from web.shared.core.actor import system
 from web.shared.core.stores import redis_client
 from web.shared.records.models import AuditEvent
@@ -407,3 +409,18 @@ def test_the_platforms_host_is_for_platform_admins(client, tenants, make_user):
     assert me["tenant"] is None and me["user"]["email"] == admin.email
     assert client.get("/admin/", HTTP_HOST="localhost").status_code == 200
     assert client.get(ME, HTTP_HOST="mto.localhost").status_code == 401
+
+
+def test_only_members_of_this_tenant_can_be_named_in_a_body(make_user, tenants):
+    member, stranger, gone = make_user(), make_user(tenant_of(ZIWA)), make_user()
+    with public_context():
+        TenantMembership.objects.filter(user=gone).update(is_active=False)
+
+    class Naming(Body):
+        person = MemberField()
+
+    with tenant_context(MTO):
+        assert Naming(data={"person": str(member.pk)}).is_valid()
+        for other in (stranger, gone):
+            body = Naming(data={"person": str(other.pk)})
+            assert not body.is_valid() and body.errors["person"][0].code == "does_not_exist"

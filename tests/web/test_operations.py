@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -14,17 +15,19 @@ from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 from django.db import connection, migrations, models
+from django.utils import timezone
 
 from config.env import BASE
 from manage import main
 from tests.web.fixtures import PASSWORD, TENANTS
-from web.shared.accounts.models import TenantMembership
+from web.shared.accounts.models import Session, TenantMembership, User
+from web.shared.core import housekeeping
 from web.shared.core.exits import Code, Exit
 from web.shared.core.middleware import request_frame
 from web.shared.core.migration_checks import contracting_operations, migrations_expand_before_they_contract
 from web.shared.core.tasks import tenant_task
 from web.shared.platform_admin import doctor
-from web.shared.records.models import AuditEvent
+from web.shared.records.models import AuditEvent, IdempotencyKey
 from web.shared.tenants.context import current_tenant_id, public_context, tenant_context
 from web.shared.tenants.grants import role_names
 from web.shared.tenants.models import Tenant
@@ -248,6 +251,24 @@ def test_a_task_runs_in_the_tenant_it_was_told_and_refuses_any_other_word(tenant
         with pytest.raises(ValueError):
             where(strange)
     assert current_tenant_id() is None
+
+
+@pytest.mark.django_db
+def test_housekeeping_forgets_what_has_had_its_day(tenants):
+    old, user = timezone.now() - timedelta(hours=25), User.objects
+    with tenant_context(MTO):
+        for key, at in (("old", old), ("new", timezone.now())):
+            row = IdempotencyKey.objects.create(owner="x", key=key, fingerprint=b"", status=201, body=b"")
+            IdempotencyKey.objects.filter(pk=row.pk).update(created_at=at)
+    with public_context():
+        person = user.create_user("old@example.org")
+        for key, ends in (("a" * 32, old), ("b" * 32, timezone.now() + timedelta(hours=1))):
+            Session.objects.create(session_key=key, session_data="", expire_date=ends, user=person)
+    assert housekeeping.of_tenant(MTO) == 1 and housekeeping.of_tenant(ZIWA) == 0
+    housekeeping.shared_tables()
+    with tenant_context(MTO):
+        assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
+        assert [row.session_key for row in Session.objects.all()] == ["b" * 32]
 
 
 # --- connections -------------------------------------------------------------------------------------------

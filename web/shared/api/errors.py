@@ -15,7 +15,7 @@ from typing import Any
 import redis
 import structlog
 from django.core import exceptions as django_errors
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as rest
@@ -43,6 +43,8 @@ _PLAIN: list[tuple[type[BaseException], type[Problem]]] = [
     (redis.ConnectionError, problems.Unavailable),
     (redis.TimeoutError, problems.Unavailable),
     (PoolTimeout, problems.Unavailable),
+    # A value that PostgreSQL cannot hold: a number out of range, a text it does not accept.
+    (DataError, problems.Malformed),
     (OperationalError, problems.Unavailable),
     (InterfaceError, problems.Unavailable),
 ]

@@ -107,7 +107,7 @@ def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
         raise Malformed(
             "The limit is out of range.", errors=[FieldError("?limit", "out_of_range", f"1 to {MAX_LIMIT}.")]
         )

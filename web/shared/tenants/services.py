@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from web.shared.core import audit
+from web.shared.core import audit, keys
 from web.shared.core.actor import Actor
 from web.shared.tenants.context import public_context
 from web.shared.tenants.models import Domain, Tenant, TenantStatus, slug_validator
@@ -48,6 +48,8 @@ def schema_prepare(tenant: Tenant) -> None:
 
 
 def tenant_activate(*, actor: Actor, tenant: Tenant) -> None:
+    """The tenant's first key is made here, so that no caller is met without one."""
+    keys.ensure(tenant.pk)
     _set_status(tenant, TenantStatus.ACTIVE, actor, "activate")
 
 
