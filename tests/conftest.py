@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import Path
 
 import pytest
 
+from deployment.dev import tools
 from deployment.dev.stack import Stack
 
 
@@ -49,3 +52,10 @@ def stack_asterisk(stack: Stack) -> AsteriskAddress:
         trunk_source="127.0.0.2",
         websocket=f"ws://127.0.0.1:{stack.ports['ari']}/ws",
     )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """A Chromium to give Playwright as `executable_path`."""
+    named = os.environ.get("MURIMA_CHROMIUM")
+    return Path(named) if named else tools.chromium()

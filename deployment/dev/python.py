@@ -42,7 +42,7 @@ def ensure() -> Path:
                 _create(environment())
             say("installing Python packages (a minute or two the first time)")
             arguments = [part for file in files for part in ("-r", str(file))]
-            _pip(["install", "--require-hashes", "--progress-bar", "off", "-q", *arguments])
+            _pip(["install", "--require-hashes", "--progress-bar", "off", "-qq", *arguments])
             stamp.write_text(wanted)
         _link_checkout(root)
     return interpreter()
@@ -88,7 +88,7 @@ def tool(name: str) -> Path:
     with exclusive(f"tool-{name}"):
         if not (place / ".whole").exists():
             place.mkdir(parents=True, exist_ok=True)
-            _pip(["install", "-q", "--require-hashes", "--only-binary=:all:", "--upgrade",
+            _pip(["install", "-qq", "--require-hashes", "--only-binary=:all:", "--upgrade",
                   "--target", str(place), "-r", str(lock)])  # fmt: skip
             (place / ".whole").touch()
     place.chmod(0o755)

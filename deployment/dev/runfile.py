@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 
 def write(stack: Stack, tenants: list[dict[str, Any]], file: Path) -> None:
     """Write `contents` to `file`, atomically."""
+    _write(file, json.dumps(contents(stack, tenants), indent=1) + "\n")
+
+
+def write_environment(stack: Stack, file: Path) -> None:
+    """Write the stack's variables to a file that management commands beside it read."""
+    _write(file, "".join(f"{name}={value}\n" for name, value in stack.environment.items()))
+
+
+def _write(file: Path, text: str) -> None:
     temporary = file.with_suffix(".tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as target:
-        json.dump(contents(stack, tenants), target, indent=1)
+        target.write(text)
     temporary.replace(file)
 
 

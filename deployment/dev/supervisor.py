@@ -64,6 +64,7 @@ def up(home: Path, *, frozen: bool = False) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _n, _f: _end(ending, _f))
     stack = Stack(home, durable=True, usual_ports=True, borrow=True, verbose=True, frozen=frozen)
+    runfile.write_environment(stack, home / "environment")
     try:
         tenants = _start(stack)
         running.tell(stack.web)
@@ -76,7 +77,8 @@ def up(home: Path, *, frozen: bool = False) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         say("stopping")
-        file.unlink(missing_ok=True)
+        for left in (file, home / "environment"):
+            left.unlink(missing_ok=True)
         stack.stop()
 
 
