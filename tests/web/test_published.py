@@ -260,7 +260,7 @@ async def test_the_log_is_read_per_tenant(tenants: Any, tmp_path: Path) -> None:
     view = View(tenant=one, seq=25)
     await daemon.checkpoint(view)
     async with asyncio.timeout(10):
-        while await tenant_db(one, log.checkpoint, one) is None:
+        while await tenant_db(one, log.checkpoint, one) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
