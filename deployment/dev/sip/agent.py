@@ -103,7 +103,7 @@ class Agent:
     def __init__(
         self, registrar: Address, user: str, secret: str, *, do: Do = Do.ACCEPT,
         frequency: float | None = 800.0, sound: bool = True, after_seconds: float = 0.0,
-        address: str = "127.0.0.1", talk_seconds: float | None = None,
+        address: str = "127.0.0.1", talk_seconds: float | None = None, speech: bytes | None = None,
     ) -> None:  # fmt: skip
         self.user, self.do = user, do
         self.arrivals: list[IncomingCall] = []
@@ -111,6 +111,7 @@ class Agent:
         self._registrar, self._secret, self._address = registrar, secret, address
         self._frequency, self._sound = frequency, sound
         self._after_seconds, self._talk_seconds = after_seconds, talk_seconds
+        self._speech = speech
         self._rings: asyncio.Queue[IncomingCall] = asyncio.Queue()
         self._register_id, self._register_tag, self._sequence = token(), token(), 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -163,7 +164,7 @@ class Agent:
             self.line.send(message.reply(481, "Call Does Not Exist", token()), addr)
         if message.method != "INVITE":
             return
-        media = Media(self._frequency) if self._sound else None
+        media = Media(self._frequency, self._speech) if self._sound else None
         call = IncomingCall(self.line, message.get("call-id"), media)
         call.begin(message, addr)
         self.arrivals.append(call)

@@ -98,7 +98,7 @@ def digest(challenge: str, user: str, secret: str, method: str, uri: str) -> str
     fields = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge.partition(" ")[2]))
 
     def md5(text: str) -> str:
-        return hashlib.md5(text.encode()).hexdigest()
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
     first = md5(f"{user}:{fields['realm']}:{secret}")
     second = md5(f"{method}:{uri}")

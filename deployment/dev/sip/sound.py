@@ -29,6 +29,11 @@ DECODED = tuple(_decode(code) for code in range(256))
 SILENCE = bytes([_encode(0)]) * FRAME
 
 
+def ulaw(samples: Iterable[float]) -> bytes:
+    """u-law of samples between -1 and 1."""
+    return bytes(_encode(int(32635 * max(-1.0, min(1.0, sample)))) for sample in samples)
+
+
 def tone(frequency: float, seconds: float = 1.0, level: float = 0.4) -> bytes:
     """u-law of a steady sine; with whole periods in `seconds` it can be repeated without a click."""
     step = 2 * math.pi * frequency / RATE
