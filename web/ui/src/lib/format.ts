@@ -10,21 +10,47 @@ export function duration(seconds: number | null | undefined): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`
 }
 
-export function clockTime(instant: string, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' }).format(new Date(instant))
+let zone: string | undefined
+
+/** Instants are shown in the organisation's zone, wherever the computer thinks it is. */
+export function showTimesIn(timeZone: string | undefined): void {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone })
+    zone = timeZone
+  } catch {
+    zone = undefined
+  }
 }
 
-export function dateTime(instant: string, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(instant))
+/** The reader's own variant of the page's language, so that an Englishwoman does not read American dates. */
+function regional(locale: string): string {
+  const own = navigator.languages?.find((one) => one.split('-')[0] === locale)
+  return own ?? (locale === 'en' ? 'en-GB' : `${locale}-KE`)
+}
+
+function written(instant: string, locale: string, parts: Intl.DateTimeFormatOptions): string {
+  return new Intl.DateTimeFormat(regional(locale), { ...parts, timeZone: zone }).format(new Date(instant))
+}
+
+export function clockTime(instant: string, locale: string): string {
+  return written(instant, locale, { hour: 'numeric', minute: '2-digit' })
+}
+
+/** The time of today, else the day too, and the year only when it is another one. */
+export function dateTime(instant: string, locale: string, now = new Date()): string {
+  const day = (one: string) => written(one, 'en', { dateStyle: 'short' })
+  const today = now.toISOString()
+  if (day(instant) === day(today)) return clockTime(instant, locale)
+  const year = instant.slice(0, 4) === today.slice(0, 4) ? undefined : 'numeric'
+  return written(instant, locale, { day: 'numeric', month: 'short', year, hour: 'numeric', minute: '2-digit' })
+}
+
+export function fullDateTime(instant: string, locale: string): string {
+  return written(instant, locale, { dateStyle: 'full', timeStyle: 'medium' })
 }
 
 export function preciseTime(instant: string, locale: string): string {
-  return new Intl.DateTimeFormat(locale, {
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    fractionalSecondDigits: 3,
-  }).format(new Date(instant))
+  return written(instant, locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
 }
 
 const TWO_DIGIT =

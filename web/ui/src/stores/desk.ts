@@ -22,6 +22,8 @@ import { DeskSocket, type CloseReason, type LineState } from '@/desk/socket'
 import { useNow } from '@/lib/clock'
 import { uuid } from '@/lib/uuid'
 
+const DESK: string[] = ['talking', 'held', 'kept', 'ended']
+const GRACE_MS = 1_500
 export type Pill = 'connecting' | 'live' | 'stale' | 'offline'
 
 export const useDesk = defineStore('desk', () => {
@@ -33,7 +35,9 @@ export const useDesk = defineStore('desk', () => {
   const hello = shallowRef<Hello | null>(null)
   const agent = ref<AgentState | null>(null)
   const offer = ref<Offer | null>(null)
-  const call = ref<CallState | null>(null)
+  const told = ref<CallState | null>(null)
+  const justEnded = ref(false)
+  let grace: ReturnType<typeof setTimeout> | undefined
   const pop = ref<Pop | null>(null)
   const queues = ref<QueueState[]>([])
   const lastOutcome = ref<{ id: string; outcome: string } | null>(null)
@@ -52,6 +56,12 @@ export const useDesk = defineStore('desk', () => {
   const pill = computed<Pill>(() => {
     if (line.value === 'open') return live.value
     return line.value === 'connecting' && !everOpen.value ? 'connecting' : 'offline'
+  })
+  /** An ended call stays while it is wrapped up, and for a moment, until the word of the wrap-up is here. */
+  const call = computed<CallState | null>(() => {
+    const state = told.value
+    if (state?.state !== 'ended') return state
+    return justEnded.value || agent.value?.wrap_up?.call === state.id ? state : null
   })
   const connected = computed(() => line.value === 'open' && live.value === 'live')
   /** The call that the desk shows: the live one, or the one being wrapped up. */
@@ -90,25 +100,24 @@ export const useDesk = defineStore('desk', () => {
   function restore(snapshot: Snapshot): void {
     agent.value = snapshot.agent
     offer.value = snapshot.offer
-    call.value = snapshot.call && ours(snapshot.call) ? snapshot.call : null
+    told.value = snapshot.call && DESK.includes(snapshot.call.state) ? snapshot.call : null
+    justEnded.value = false
     queues.value = snapshot.queues
     live.value = snapshot.live
     if (pop.value && pop.value.offer !== offer.value?.id && pop.value.call !== call.value?.id) pop.value = null
   }
 
   function follow(state: CallState): void {
-    if (ours(state)) {
-      if (offer.value?.call === state.id) offer.value = null
-      call.value = state
-    } else if (call.value?.id === state.id) {
-      call.value = null
+    if (!DESK.includes(state.state)) {
+      if (told.value?.id === state.id) told.value = null // waits again or was given away
+      return
     }
-  }
-
-  /** A call that waits again or was given away is no longer this desk's; an ended one is, while wrapped up. */
-  function ours(state: CallState): boolean {
-    if (state.state === 'ended') return agent.value?.wrap_up?.call === state.id
-    return ['talking', 'held', 'kept'].includes(state.state)
+    if (state.state === 'ended' && told.value?.id !== state.id && agent.value?.wrap_up?.call !== state.id) return
+    if (offer.value?.call === state.id && state.state === 'talking') offer.value = null
+    told.value = state
+    justEnded.value = state.state === 'ended'
+    clearTimeout(grace)
+    if (justEnded.value) grace = setTimeout(() => (justEnded.value = false), GRACE_MS)
   }
 
   function queueChanged(state: QueueState): void {
@@ -141,7 +150,7 @@ export const useDesk = defineStore('desk', () => {
 
   function reset(): void {
     socket.close()
-    agent.value = offer.value = call.value = pop.value = null
+    agent.value = offer.value = told.value = pop.value = null
     queues.value = []
     everOpen.value = false
   }

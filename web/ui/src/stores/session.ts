@@ -3,9 +3,10 @@
  * `expired` is set: a dialog asks for the password over whatever was being typed.
  */
 import { defineStore } from 'pinia'
-import { computed, ref } from 'vue'
+import { computed, ref, watch } from 'vue'
 import { ApiError, onUnauthorized } from '@/api/http'
 import * as rest from '@/api/rest'
+import { showTimesIn } from '@/lib/format'
 import type { MeAnswer } from '@/api/shapes'
 
 export const useSession = defineStore('session', () => {
@@ -14,6 +15,7 @@ export const useSession = defineStore('session', () => {
   const expired = ref(false)
   const signedIn = computed(() => me.value !== null)
 
+  watch(me, (who) => showTimesIn(who?.tenant?.time_zone))
   onUnauthorized(() => {
     if (me.value) expired.value = true
   })
