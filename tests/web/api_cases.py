@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from web.shared.records.models import AuditEvent
+from web.shared.records.models import AuditEvent, IdempotencyKey
 from web.shared.tenants.context import tenant_context
 
 __all__ = ["ReadCases", "ResourceCases"]
@@ -153,6 +153,9 @@ class ResourceCases(ReadCases):
         other = client.post(self.url, {**self.created, **self.updated}, **key)
         assert other.status_code == 422 and other.json()["code"] == "idempotency_key_reuse"
         assert len(client.get(self.url).json()["data"]) == 1
+        with tenant_context(self.tenants[0].pk):
+            stored = IdempotencyKey.objects.get()
+        assert first.json()["id"].encode() not in bytes(stored.body)
 
     def test_a_change_needs_the_current_etag_and_is_audited_by_field_name(self) -> None:
         pk, client = self.row(), self.client(self.may_edit)

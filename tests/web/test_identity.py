@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -41,7 +42,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"HTTP_AUTHORIZATION": f"Bearer {token}"}
 
 
-def pair(client, user) -> dict[str, str]:
+def pair(client, user) -> Any:
     answer = client.post(TOKEN, {"email": user.email, "password": PASSWORD})
     assert answer.status_code == 200, answer.content
     return answer.json()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -38,7 +39,7 @@ pytestmark = [pytest.mark.database]
 MTO, ZIWA = (pk for pk, _ in TENANTS)
 
 
-def run(*arguments: str) -> list[dict]:
+def run(*arguments: str) -> list[dict[str, Any]]:
     out = io.StringIO()
     call_command(*arguments, "--json", stdout=out)
     return [json.loads(line) for line in out.getvalue().splitlines()]
@@ -144,9 +145,9 @@ def test_the_daemon_may_read_numbers_and_nothing_of_tenants(tenants):
 # --- migrations expand before they contract ----------------------------------------------------------------
 
 
-def sentences(*operations: object, contract: bool = False, nullable: bool = True) -> list[str]:
+def sentences(*operations: Any, contract: bool = False, nullable: bool = True) -> list[str]:
     migration = migrations.Migration("0002_x", "calls")
-    migration.operations = list(operations)
+    migration.operations = list(operations)  # type: ignore[misc]
     migration.contract = contract  # type: ignore[attr-defined]
     return list(contracting_operations(migration, lambda model, field: nullable))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -35,7 +36,7 @@ pytestmark = [pytest.mark.database]
 ACTOR = system("tests")
 
 
-def current_schema() -> str | None:
+def current_schema() -> Any:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_schema()")
         return cursor.fetchone()[0]
@@ -118,7 +119,7 @@ def test_only_generated_names_can_be_chosen(name):
     with pytest.raises(ValueError):
         tenant_context(name)
     with pytest.raises(ValueError):
-        connection.set_schema(name)
+        connection.set_schema(name)  # type: ignore[attr-defined]
     with pytest.raises(ValueError):
         redis_key(name, "x")
 

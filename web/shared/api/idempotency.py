@@ -5,19 +5,26 @@ or neither, so there is no half-done state to clean up after a crash. While the 
 PostgreSQL makes the second answer 409. Only successes are stored (a refused body may be corrected and sent
 under the same key), for 24 hours, per tenant and per owner of the key. The same key with another method,
 path or body is 422.
+
+Answers hold what people typed, and sometimes a secret that is shown once, so they are stored sealed with
+a key made of ours and of the client's Idempotency-Key, of which only a hash is kept: the table alone tells
+nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.apps import apps
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
@@ -40,35 +47,54 @@ def run_once(request: Request, owner: str, work: Callable[[], Any]) -> Any:
         if not _locked(owner, key):
             raise IdempotencyInProgress(headers={"Retry-After": "1"})
         fresh_after = timezone.now() - KEPT
-        stored = rows.filter(owner=owner, key=key).first()
+        stored = rows.filter(owner=owner, key=_digest(key)).first()
         if stored is not None and stored.created_at > fresh_after:
-            return _replay(stored, fingerprint)
+            return _replay(stored, key, fingerprint)
         response = work()
         if response.status_code >= 400:
             transaction.set_rollback(True)
             return response
         rows.update_or_create(
             owner=owner,
-            key=key,
+            key=_digest(key),
             defaults={
                 "fingerprint": fingerprint,
                 "status": response.status_code,
                 "headers": {name: response[name] for name in STORED_HEADERS if response.has_header(name)},
-                "body": b"" if response.data is None else JSONRenderer().render(response.data),
+                "body": _seal(key, b"" if response.data is None else JSONRenderer().render(response.data)),
                 "created_at": timezone.now(),
             },
         )
     return response
 
 
-def _replay(stored: Any, fingerprint: bytes) -> HttpResponse:
+def _replay(stored: Any, key: str, fingerprint: bytes) -> HttpResponse:
     if bytes(stored.fingerprint) != fingerprint:
         raise IdempotencyKeyReuse()
-    response = HttpResponse(bytes(stored.body), status=stored.status, content_type="application/json")
+    response = HttpResponse(
+        _open(key, bytes(stored.body)), status=stored.status, content_type="application/json"
+    )
     for name, value in stored.headers.items():
         response[name] = value
     response["Idempotent-Replayed"] = "true"
     return response
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _sealer(key: str) -> AESGCM:
+    return AESGCM(salted_hmac("murima.idempotency", key, algorithm="sha256").digest())
+
+
+def _seal(key: str, body: bytes) -> bytes:
+    nonce = secrets.token_bytes(12)
+    return nonce + _sealer(key).encrypt(nonce, body, None)
+
+
+def _open(key: str, sealed: bytes) -> bytes:
+    return _sealer(key).decrypt(sealed[:12], sealed[12:], None)
 
 
 def _key(request: Request) -> str:

@@ -42,11 +42,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('owner', models.CharField(max_length=64)),
-                ('key', models.CharField(max_length=255)),
+                ('key', models.CharField(help_text="SHA-256 of the client's key.", max_length=255)),
                 ('fingerprint', models.BinaryField(help_text='SHA-256 of method, path and body.')),
                 ('status', models.PositiveSmallIntegerField()),
                 ('headers', models.JSONField(default=dict)),
-                ('body', models.BinaryField()),
+                ('body', models.BinaryField(help_text='Sealed; see web.shared.api.idempotency.')),
                 ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
             ],
             options={
