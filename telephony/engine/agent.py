@@ -124,11 +124,10 @@ def _status(turn: Turn, agent: AgentId, what: What) -> str | None:
     ready = what.intent is Intent.READY
     if ready and (lacks := found.missing()):
         raise Refused("not_ready", ",".join(lacks))
-    same = found.intent is what.intent and found.reason == what.reason and found.next_intent is None
-    if same and ready and found.set_aside:
+    if ready and found.set_aside:
         turn.fact(f.AgentReturned(agent=agent))
         return None
-    if same:
+    if (found.intent, found.reason, found.next_intent) == (what.intent, what.reason, None):
         return "the status is that already"
     turn.fact(f.StatusSet(agent=agent, intent=what.intent, reason=what.reason))
     return None
@@ -163,22 +162,23 @@ def _desk_off_ringing(turn: Turn, agent: AgentId, what: What) -> str | None:
     """A browser's phone went with its desk, so the caller goes to the next agent; a desk phone rings on."""
     reason = _desk_off(turn, agent, what)
     found = turn.agent(agent)
-    offered = _offered(turn, agent)
-    kind, _ = found.devices.get(found.endpoint or Endpoint(""), (DeviceKind.BROWSER, True))
-    if reason is None and offered is not None and found.desktop_required and kind is DeviceKind.BROWSER:
-        calls.run(turn, offered, calls.Trigger.DESK_GONE)
+    assert found.endpoint is not None
+    kind, _ = found.devices.get(found.endpoint, (DeviceKind.BROWSER, True))
+    if found.desktop_required and kind is DeviceKind.BROWSER:
+        calls.run(turn, _offered(found), calls.Trigger.DESK_GONE)
     return reason
 
 
-def _offered(turn: Turn, agent: AgentId) -> CallId | None:
-    offer = turn.agent(agent).offer
-    parts = split(offer) if offer is not None else None
-    return parts[0] if parts is not None else None
+def _offered(agent: AgentView) -> CallId:
+    parts = split(agent.offer or "")
+    assert parts is not None
+    return parts[0]
 
 
-def _phone(turn: Turn, agent: AgentId, endpoint: Endpoint | None, reachable: bool) -> str | None:
-    found = turn.agent(agent)
-    if endpoint is None or endpoint not in found.endpoints:
+def _phone(turn: Turn, agent: AgentId, what: What, reachable: bool) -> str | None:
+    found, endpoint = turn.agent(agent), what.endpoint
+    assert endpoint is not None
+    if endpoint not in found.endpoints:
         return "not one of this agent's devices"
     if found.reachable.get(endpoint, False) is reachable:
         return "the phone's state is that already"
@@ -187,28 +187,29 @@ def _phone(turn: Turn, agent: AgentId, endpoint: Endpoint | None, reachable: boo
 
 
 def _phone_on(turn: Turn, agent: AgentId, what: What) -> str | None:
-    return _phone(turn, agent, what.endpoint, True)
+    return _phone(turn, agent, what, True)
 
 
 def _phone_back(turn: Turn, agent: AgentId, what: What) -> str | None:
     """Said anew of a phone thought reachable all the time, it means that it registered again."""
-    reason = _phone(turn, agent, what.endpoint, True)
+    reason = _phone(turn, agent, what, True)
     found = turn.agent(agent)
-    if found.keeps is not None and what.endpoint == found.endpoint:
+    assert found.keeps is not None
+    if what.endpoint == found.endpoint:
         turn.index.kept[found.keeps] = None
     return reason
 
 
 def _phone_off(turn: Turn, agent: AgentId, what: What) -> str | None:
-    return _phone(turn, agent, what.endpoint, False)
+    return _phone(turn, agent, what, False)
 
 
 def _phone_off_ringing(turn: Turn, agent: AgentId, what: What) -> str | None:
-    reason = _phone(turn, agent, what.endpoint, False)
-    offered = _offered(turn, agent)
-    call = turn.view.calls.get(offered) if offered is not None else None
-    if reason is None and call is not None and call.offer and call.offer.endpoint == what.endpoint:
-        calls.run(turn, call.call, calls.Trigger.PHONE_GONE)
+    reason = _phone(turn, agent, what, False)
+    offer = turn.view.calls[_offered(turn.agent(agent))].offer
+    assert offer is not None
+    if offer.endpoint == what.endpoint:
+        calls.run(turn, _offered(turn.agent(agent)), calls.Trigger.PHONE_GONE)
     return reason
 
 

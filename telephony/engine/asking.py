@@ -96,7 +96,7 @@ def _end_shift(turn: Turn, envelope: Envelope) -> None:
 
 def _set_status(turn: Turn, envelope: Envelope) -> None:
     body: a.SetStatus = envelope.body
-    if not _is_code(body.reason):
+    if body.reason and not wrapup.CODE.fullmatch(body.reason):
         raise Refused("invalid", "A reason is a code of the tenant's list, never free text.")
     _agent(turn, body.agent, agents.Trigger.STATUS, intent=body.intent, reason=body.reason)
 
@@ -148,10 +148,6 @@ def _write_up(turn: Turn, body: Any, trigger: wrapup.Trigger, disposition: str) 
     reason = turn.run(wrapup.MACHINE, wrapup.Writer(agent), trigger, agent, disposition)
     if reason is not None:
         raise Refused("wrong_state", reason)
-
-
-def _is_code(text: str) -> bool:
-    return not text or (len(text) <= 64 and text.isascii() and text.replace("_", "a").isalnum())
 
 
 _HANDLERS: dict[type, Callable[[Turn, Envelope], None]] = {

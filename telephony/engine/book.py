@@ -22,7 +22,7 @@ class Book:
         self.current: Policy | None = None
         for policy in policies:
             self.keep(policy)
-            if policy.hash == current:
+            if policy.hash and policy.hash == current:
                 self.adopt(policy)
 
     def keep(self, policy: Policy) -> None:
@@ -46,9 +46,9 @@ class Book:
 
     def entry(self, number: NumberId) -> tuple[QueueId, str] | None:
         """(queue, hash of its policy) of a dialled number, None when nobody serves it."""
-        queue = self._numbers.get(number)
-        found = self._hashes.get(queue) if queue is not None else None
-        return None if queue is None or found is None else (queue, found)
+        queue = self._numbers.get(number, QueueId(""))
+        found = self._hashes.get(queue)
+        return None if found is None else (queue, found)
 
     def queue(self, call: CallView) -> QueuePolicy:
         """What the call started under; the defaults when that blob is not to be had any more."""

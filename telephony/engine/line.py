@@ -25,8 +25,9 @@ Waiting = tuple[int, CallId]
 Seat = tuple[int, Instant, AgentId]
 """(penalty, since when without work, agent): smaller is asked first."""
 
-_MAY_BE_BACK = (f.AgentLost, f.PhoneSeen, f.DesktopSeen, f.ShiftStarted)
-"""After these a lost agent is worth ringing. Not after a ring that failed: that would be a loop."""
+_MAY_BE_BACK = (f.AgentLost, f.DesktopSeen, f.ShiftStarted)
+"""After these a lost agent is worth ringing; after PhoneSeen too, which `agent` looks at. Not after a ring
+that failed: that would be a loop."""
 
 
 class Index:

@@ -17,7 +17,8 @@ from telephony.contract.view import AgentView, CallView
 from .machine import Machine, Refused, go, ignore
 from .turn import Turn
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A disposition, or a reason for not being ready: never free text."""
 
 
 class WrapUp(Enum):
@@ -82,7 +83,7 @@ def _extend(turn: Turn, agent: AgentView, _: str) -> None:
 
 
 def _finish(turn: Turn, agent: AgentView, disposition: str) -> None:
-    if not _CODE.fullmatch(disposition) or disposition == WRAPUP_TIMEOUT:
+    if not CODE.fullmatch(disposition) or disposition == WRAPUP_TIMEOUT:
         raise Refused("invalid", "A disposition is a code of the tenant's list, not one that is reserved.")
     _end(turn, agent, f.WrapUpEnd.FINISHED, disposition)
     release(turn, agent.agent)

@@ -96,6 +96,16 @@ def test_a_shift_ends_when_idle_and_not_while_busy():
     assert story.ask(a.EndShift(agent=ann)).code == "wrong_state"
 
 
+def test_the_end_of_a_shift_says_whose_wish_it_was():
+    for actor, reason in (("agent-ann", "agent"), ("boss", "supervisor")):
+        story = Story()
+        ann = story.ready("ann")
+        body = a.EndShift(agent=ann)
+        envelope = Envelope(id="x", tenant=TENANT, actor=actor, at=story.now, expires=story.now, body=body)
+        story.tell(e.Asked(envelope=envelope))
+        assert story.facts(f.ShiftEnded)[0].reason == reason
+
+
 def test_the_same_status_again_is_no_fact():
     story = Story()
     ann = story.ready("ann")
@@ -103,7 +113,11 @@ def test_the_same_status_again_is_no_fact():
     assert not story.last.entries
     assert story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason="lunch")).ok
     assert story.names() == ["StatusSet"]
-    assert story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason="tea break")).code == "invalid"
+    assert story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason="training")).ok
+    assert story.agent(ann).reason == "training"
+    for text in ("tea break", "x" * 65, "pausa_café"):
+        answer = story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason=text))
+        assert answer.code == "invalid"
 
 
 def test_the_next_status_can_be_replaced_until_the_work_is_done():

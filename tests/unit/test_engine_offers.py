@@ -184,6 +184,7 @@ def test_a_closed_desk_withdraws_the_offer_from_a_browser():
 def test_a_closed_desk_leaves_a_phone_that_does_not_need_it_ringing(rest):
     story, ann, call, _ = ringing(**rest)
     story.ask(a.ReportDesktop(agent=ann, online=False))
+    assert story.names() == ["DesktopSeen"]
     assert story.rung(call) == ann
 
 
@@ -203,13 +204,15 @@ def test_another_phone_of_the_agent_that_goes_away_takes_no_offer():
     other = endpoint("ann", 1)
     story.tell(e.PhoneChanged(agent=ann, endpoint=other, reachable=True))
     story.tell(e.PhoneChanged(agent=ann, endpoint=other, reachable=False))
+    assert story.names() == ["PhoneSeen"]
     assert story.rung(call) == ann
 
 
 def test_a_phone_that_is_not_the_agents_is_ignored():
     story, ann, _, _ = ringing()
-    story.tell(e.PhoneChanged(agent=ann, endpoint="dffffffffffff", reachable=False))
-    assert story.last.ignored and not story.last.entries
+    for reachable in (True, False):
+        story.tell(e.PhoneChanged(agent=ann, endpoint="dffffffffffff", reachable=reachable))
+        assert story.last.ignored and not story.last.entries
     story.tell(e.PhoneChanged(agent="nobody", endpoint="dffffffffffff", reachable=False))
     assert story.last.ignored == "nobody on the roster"
 
@@ -247,6 +250,14 @@ def test_one_click_brings_back_who_did_not_respond():
     story.ask(a.SetStatus(agent=ann, intent=Intent.READY))
     assert story.names() == ["AgentReturned", "OfferMade"]
     assert story.rung(call) == ann
+
+
+def test_who_did_not_respond_may_also_take_a_break():
+    story, ann, _, _ = ringing()
+    story.later(20)
+    story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason="lunch"))
+    assert story.names() == ["StatusSet"]
+    assert story.agent(ann).effective is Effective.NOT_READY
 
 
 def test_no_offers_while_blind_and_no_judgement_either():

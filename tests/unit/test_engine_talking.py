@@ -250,6 +250,28 @@ def test_a_return_that_cannot_ring_keeps_the_caller_and_makes_no_loop(how):
     assert story.rung(call) == ann
 
 
+def test_a_return_is_tried_again_only_for_the_phone_of_the_shift():
+    story, ann, call = lost(devices=2)
+    back(story, ann)
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, refused=True))
+    for reachable in (True, True, False):
+        story.tell(e.PhoneChanged(agent=ann, endpoint=endpoint("ann", 1), reachable=reachable))
+        assert not story.rung(call)
+    back(story, ann)
+    assert story.facts(f.OfferMade)[0].returning
+
+
+def test_ready_while_a_caller_is_kept_takes_the_next_status_back():
+    story, ann, call, leg = talking()
+    story.ask(a.SetStatus(agent=ann, intent=Intent.NOT_READY, reason="lunch"))
+    story.tell(e.LegGone(call=call, leg=leg))
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, refused=True))
+    assert story.ask(a.SetStatus(agent=ann, intent=Intent.READY)).ok
+    assert story.agent(ann).next_intent is None
+    story.later(20)
+    assert story.names() == ["CallQueued", "OfferMade"]
+
+
 def test_a_kept_caller_who_hangs_up_leaves_a_wrap_up_behind():
     for returning in (False, True):
         story, ann, call = lost()

@@ -1,0 +1,59 @@
+"""The book: the policy in force is the one that the view names, and older documents are found by hash."""
+
+from telephony.contract.view import CallView
+from telephony.engine.book import Book
+from tests.fakes.floor_story import make_policy
+
+
+def call(policy, queue):
+    flow = dict(policy.manifest.queues)[queue]
+    return CallView(
+        call="c",
+        channel="x",
+        leg="c.1",
+        node="a",
+        trunk="t",
+        number="n",
+        party="p",
+        arrived=1,
+        queue=queue,
+        flow=flow,
+    )
+
+
+OLD = make_policy(1, help={"ring_seconds": 11}, gone={"ring_seconds": 12})
+NEW = make_policy(2, help={"ring_seconds": 22})
+
+
+def test_the_policy_in_force_is_found_by_its_hash():
+    for order in ((OLD, NEW), (NEW, OLD)):
+        book = Book(order, NEW.hash)
+        assert book.current is NEW
+        assert book.entry("n-gone") is None
+        assert book.queue(call(OLD, "help")).ring_seconds == 11
+        assert book.queue(call(NEW, "help")).ring_seconds == 22
+
+
+def test_a_policy_without_a_hash_only_lends_its_documents():
+    nameless = type(OLD)(hash="", manifest=OLD.manifest, queues=OLD.queues)
+    book = Book([nameless], "")
+    assert book.current is None
+    assert book.entry("n-help") is None
+    assert book.queue(call(OLD, "help")).ring_seconds == 11
+
+
+def test_a_number_whose_queue_has_no_document_is_served_by_nobody():
+    torn = type(OLD)(hash=OLD.hash, manifest=OLD.manifest, queues={"help": OLD.queues["help"]})
+    book = Book([torn], OLD.hash)
+    assert book.entry("n-help") is not None
+    assert book.entry("n-gone") is None
+    assert book.entry("n-nowhere") is None
+
+
+def test_documents_that_no_call_needs_are_forgotten():
+    book = Book([OLD, NEW], NEW.hash)
+    book.forget([call(OLD, "help").flow, "unknown"])
+    assert book.queue(call(OLD, "help")).ring_seconds == 11
+    assert book.queue(call(OLD, "gone")).ring_seconds == 20
+    assert book.of_queue("help").ring_seconds == 22
+    assert book.of_queue("gone").ring_seconds == 20
