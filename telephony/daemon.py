@@ -82,7 +82,7 @@ class Daemon:
         self.directory = Directory()
         self.parties = Parties(parts.sealer)
         self.interpreter = Interpreter(self.directory, self.parties)
-        self._supervisor = Supervisor()
+        self._supervisor = Supervisor(lambda: self.door.close("ended"))
         self._health = Health(*bind, self.state)
         self.watches: list[Watch] = []
         self.runtime: Runtime | None = None
@@ -104,6 +104,7 @@ class Daemon:
             await self._start(signals)
             await self._supervisor.until_stopped(self._drain)
         finally:
+            self.door.close("ended")
             await self._health.stop()
             await self._parts.close()
 

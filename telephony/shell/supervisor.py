@@ -22,7 +22,9 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Supervisor:
-    def __init__(self) -> None:
+    def __init__(self, on_fall: Callable[[], None] = lambda: None) -> None:
+        """`on_fall` is called at once when an essential task ends."""
+        self._on_fall = on_fall
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -39,6 +41,7 @@ class Supervisor:
     def _fell(self, task: "asyncio.Task[None]") -> None:
         if self._stop.done() or task.cancelled():
             return
+        self._on_fall()
         error = task.exception()
         log.error("task_fell", task=task.get_name(), error=type(error).__name__ if error else "returned")
         self._stop.set_exception(error or RuntimeError(f"{task.get_name()} returned"))

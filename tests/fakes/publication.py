@@ -59,14 +59,21 @@ class Publication:
     """Ports `Published` and `Sealer`."""
 
     def __init__(self, *updates: Policy | RosterRow) -> None:
-        self._updates: asyncio.Queue[Policy | RosterRow | Complete] = asyncio.Queue()
-        for update in updates:
-            self._updates.put_nowait(update)
-        self._updates.put_nowait(Complete(stale=False))
+        self._known: list[Policy | RosterRow] = list(updates)
+        self.again()
         self._master = os.urandom(32)
         self.rings: dict[TenantId, sealing.Keyring] = {}
 
+    def again(self) -> "Publication":
+        """For the next daemon, which reads everything from the start."""
+        self._updates: asyncio.Queue[Policy | RosterRow | Complete] = asyncio.Queue()
+        for update in self._known:
+            self._updates.put_nowait(update)
+        self._updates.put_nowait(Complete(stale=False))
+        return self
+
     def publish(self, update: Policy | RosterRow) -> None:
+        self._known.append(update)
         self._updates.put_nowait(update)
 
     async def updates(self):

@@ -3,6 +3,11 @@
 Puts feed, control sockets and HTTP together. On each (re)connect: the version gate, the standing
 subscription to phones, the filter that keeps unused kinds of events from being sent, the control sockets;
 only then are frames read.
+
+Asterisk 22.10.1 tears an application down when its socket closes and nothing that it subscribed to is left.
+Phones' events that are on their way at that moment are then published through a pointer to nothing, and
+Asterisk dies. So the application also subscribes to an empty bridge of its own, the anchor, which is never
+destroyed: the application outlives every disconnection.
 """
 
 import asyncio
@@ -53,6 +58,7 @@ class AriSwitch:
     def __init__(self, *, url: str, user: str, password: str, shard: str, node: str) -> None:
         self.node = node
         self.application = f"murima-{shard}"
+        self._anchor = f"{self.application}-anchor"
         self._http = Http(url, user, password, node)
         self._control = Control(self._http, self.application, node)
         self._feed = Feed(self._http, self.application, node, self._prepare)
@@ -83,8 +89,10 @@ class AriSwitch:
     async def _prepare(self) -> str:
         info: wire.Info = await self._http.get("asterisk/info", wire.Info)
         check_version(info.system.version)
+        await self._http.request("POST", f"bridges/{self._anchor}?type=holding", done=frozenset({409}))
         application = f"applications/{self.application}"
-        await self._http.request("POST", f"{application}/subscription?eventSource=endpoint:")
+        for source in (f"bridge:{self._anchor}", "endpoint:"):
+            await self._http.request("POST", f"{application}/subscription?eventSource={source}")
         quiet = {"disallowed": [{"type": kind} for kind in wire.IGNORED]}
         await self._http.request("PUT", f"{application}/eventFilter", quiet)
         await self._control.open()
