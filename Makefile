@@ -21,7 +21,7 @@ setup: ## Bring the Python environment, the servers and the browser; start nothi
 
 test: setup ## Every test, with real servers and a real browser
 	@$(MAKE) --no-print-directory check
-	@if [ -f web/ui/package.json ]; then $(BIN)/python -c "from deployment.dev import interface; interface.npm(['test'])"; fi
+	@$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['test'])"
 	@MURIMA_CHROMIUM="$$($(BIN)/python -c 'from deployment.dev import tools; print(tools.chromium())')" \
 		$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -31,6 +31,7 @@ check: ## Lint, format, types, import contracts, migrations complete
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy .
 	@$(BIN)/python -m deployment.dev.checks
+	@$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['run', '--silent', 'types']); ui.npm(['run', '--silent', 'lint'])"
 
 bench: setup ## The benchmarks of the README
 	@$(BIN)/python -m tests.bench

@@ -9,6 +9,7 @@ hold, release, restart NAME; status      drive a running stack
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import json
 import sys
 import time
@@ -61,14 +62,21 @@ def _carry_out(command: str, name: str, *, frozen: bool) -> None:
 
 
 def setup(*, frozen: bool) -> None:
-    """Bring all that `make test` needs; says how long each part took."""
-    _timed("Python environment", lambda: python.ensure())
+    """Bring all that `make test` needs, at the same time what can be; says how long each part took."""
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        servers = beside.submit(_servers, frozen=frozen)
+        _timed("Python environment", python.ensure)
+        servers.result()
+    _timed("Asterisk", lambda: tools.asterisk(frozen=frozen).binary)
+    _timed("Node.js", lambda: " ".join(tools.node()))
+    _timed("browser application", interface.ensure)
+
+
+def _servers(*, frozen: bool) -> None:
+    """What needs no Python environment (Asterisk's loader is set with a tool from there)."""
     _timed("PostgreSQL", lambda: tools.postgres(frozen=frozen))
     _timed("Redis", lambda: tools.redis(frozen=frozen))
-    _timed("Asterisk", lambda: tools.asterisk(frozen=frozen).binary)
     _timed("Chromium", lambda: tools.chromium(frozen=frozen))
-    _timed("Node.js", lambda: " ".join(tools.node()))
-    _timed("browser application", lambda: interface.ensure())
 
 
 def _timed(label: str, bring: Callable[[], Path | str | None]) -> None:
