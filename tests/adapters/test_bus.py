@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 import uuid
@@ -127,6 +128,7 @@ class TestAsks:
             b"{}",
             codec.seal_ask(envelope(), b"another key"),
             codec.seal_ask(envelope(TWO), KEY),
+            codec.seal_ask(dataclasses.replace(envelope(), id=AskId("nul \0")), KEY),
             codec.seal_ask(envelope(), KEY).replace(b"ready", b"READY"),
         ):
             await asking.post(ONE, bad)

@@ -21,11 +21,12 @@ from telephony.adapters.log.memory import MemoryLog, Store
 from telephony.adapters.log.postgres import Diverged
 from telephony.adapters.log.recovery import Unrecoverable
 from telephony.adapters.log.segment import InUse
+from telephony.contract import facts as f
 from telephony.contract.frames import Entry
 from telephony.contract.ids import AskId, TenantId
 from telephony.contract.view import View, apply
 from telephony.ports.log import Fenced, Log
-from tests.adapters.log_kit import ONE, TWO, Proxy, Urls, Writer, a_party, new_call, rows
+from tests.adapters.log_kit import ONE, TWO, Proxy, Urls, Writer, a_party, agent, new_call, rows
 
 pytestmark = pytest.mark.database
 
@@ -606,6 +607,49 @@ async def test_kill_9_of_the_daemon_loses_nothing_acknowledged(log_database: Url
             await until(lambda: not log.away)
             assert await log.committed(ONE, writer.seqs[ONE], 10) == "ok"
             assert facts(log_database) == list(range(1, writer.seqs[ONE] + 1))
+
+
+async def test_a_planned_end_leaves_nothing_for_later(log_database: Urls, tmp_path: Path) -> None:
+    async with Proxy(log_database.daemon) as proxy, opened(tmp_path, proxy.url) as (log, writer):
+        entries = writer.some(ONE, 300)
+        for entry in entries:
+            log.append([entry], [])
+        await log.checkpoint(fold(ONE, entries))
+        assert await log.drained(10)
+        assert len(facts(log_database)) == 300
+        assert rows(log_database.daemon, "SELECT seq FROM log_checkpoint") == [(300,)]
+        proxy.away()
+        log.append(writer.some(ONE, 1), [])
+        assert not await log.drained(10)
+
+
+async def test_a_text_that_postgresql_refuses_stops_nobody(log_database: Urls, tmp_path: Path) -> None:
+    async with opened(tmp_path, log_database.daemon) as (log, writer):
+        fact = f.StatusSet(agent=agent(1), intent=f.Intent.READY, reason="\0")
+        log.append([writer.entry(ONE, fact, AskId("a\0"))], [])
+        assert await log.committed(ONE, 1, 10) == "ok"
+    log = await FileLog.open(tmp_path / "other", log_database.daemon, "0")
+    assert (await log.recover())[ONE].agents[agent(1)].reason == "\0"
+    await log.close()
+
+
+async def test_appending_while_the_follower_looks_back(log_database: Urls, tmp_path: Path) -> None:
+    """Reconnects search the files in a thread while new ones are being written and old ones dropped."""
+    async with Proxy(log_database.daemon) as proxy, opened(tmp_path, proxy.url, size=3000) as (log, writer):
+        view = View(tenant=ONE)
+        for turn in range(400):
+            entries = writer.some(ONE, 3)
+            log.append(entries, [])
+            for entry in entries:
+                apply(view, entry)
+            if turn % 40 == 20:
+                log._committed.clear()  # the next connect searches from the oldest file
+                proxy.cut()
+            if turn % 100 == 50:
+                await log.checkpoint(view)
+            await asyncio.sleep(0.003)
+        await until(lambda: not log.away and log._committed.get(ONE) == 1200, 30)
+        assert facts(log_database) == list(range(1, 1201))
 
 
 async def test_an_ask_id_is_kept_with_its_fact(log_database: Urls, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class MemoryBus:
             except ValueError:
                 self.refused += 1
                 continue
-            if envelope.tenant != tenant:
+            if envelope.tenant != tenant or not (envelope.id.isascii() and envelope.id.isprintable()):
                 self.refused += 1
                 continue
             yield envelope

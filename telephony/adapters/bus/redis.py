@@ -10,6 +10,7 @@ An ask is opened only under its seal, and only on its own tenant's stream; what 
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -31,6 +32,8 @@ BATCH_SECONDS = 5.0
 BLOCK_SECONDS = 0.25
 ASK_AGE_MS = 2_000
 ASK_BYTES = 16 << 10
+_ASK_ID = re.compile(r"[!-~]{1,128}")
+"""Clients choose it, and it goes into the log."""
 _AWAY = (RedisError, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
 
@@ -152,6 +155,9 @@ class RedisBus:
             envelope = codec.open_ask(data, self._key)
         except ValueError:  # msgspec's errors are ValueErrors, too
             REFUSED.labels("seal_or_shape").inc()
+            return None
+        if not _ASK_ID.fullmatch(envelope.id):
+            REFUSED.labels("id").inc()
             return None
         if envelope.tenant != tenant:
             REFUSED.labels("tenant").inc()

@@ -37,6 +37,7 @@ IDLE_SECONDS = 1.0
 BUS_LAG_BYTES = 64 << 20
 """How far the bus may lag before files are deleted under it: its streams are short, so older frames would
 be trimmed at once, and their readers have PostgreSQL."""
+SYNC_LIMIT_SECONDS = 10.0
 _BATCH_BYTES = 256 << 10
 _log = structlog.get_logger(__name__)
 
@@ -204,11 +205,9 @@ class FileLog:
         tenant, seq, written = TenantId(view.tenant), view.seq, self.segments.end
         data = codec.encode_view(view)
         self._checkpoints[tenant] = (tenant, seq, view.at, data)
-        await self.progress.until(
-            lambda: self.segments.synced >= written or self.segments.failure is not None
-        )
-        if self.segments.failure is not None:
-            raise self.segments.failure
+        if not await self.progress.until(lambda: self.segments.synced >= written, SYNC_LIMIT_SECONDS):
+            _log.warning("checkpoint_not_kept", tenant=tenant, reason="the disk is slow or failed")
+            return
         await self._keep_locally(tenant, seq, written, data)
         self.progress.tell()
 
@@ -219,6 +218,15 @@ class FileLog:
             self._uncovered.pop(tenant, None)
         elif tenant in self._uncovered:
             self._uncovered[tenant] = max(self._uncovered[tenant], written)
+
+    async def drained(self, within: float) -> bool:
+        """Wait until PostgreSQL has every fact and checkpoint; False when it is away or too slow."""
+        tail = self._tails["postgres"]
+
+        def done() -> bool:
+            return self.away or (tail.position == self.segments.end and not self._checkpoints)
+
+        return await self.progress.until(done, within) and not self.away
 
     # --- asking ---
 
@@ -279,12 +287,13 @@ class FileLog:
 
     def _first_missing(self, there: dict[TenantId, int]) -> int:
         """A position at or shortly before the first entry that the database lacks."""
-        for record, place in self.segments.replay():
+        end = self.segments.end
+        for record, place in self.segments.replay(end):
             if record.kind == ENTRY:
                 entry = columns(record.payload)
                 if entry.seq > there.get(TenantId(entry.tenant), 0):
                     return place
-        return self.segments.end
+        return end
 
     async def _feed(self, database: Database, well: Callable[[], None]) -> None:
         tail = self._tails["postgres"]
@@ -354,8 +363,6 @@ class FileLog:
         for name, tail in self._tails.items():
             slack = 0 if name == "postgres" else self.segments.end - BUS_LAG_BYTES
             needed.append(max(tail.position, slack))
-        if self.away:
-            needed.append(self._tails["postgres"].position)
         return min(needed)
 
     def _keep_positions(self) -> None:

@@ -246,7 +246,7 @@ def _arrays(entries: list[Columns]) -> list[list[Any]]:
         [entry.at for entry in entries],
         [entry.type for entry in entries],
         [bytes(entry.data).decode() for entry in entries],
-        [entry.ask for entry in entries],
+        [entry.ask and entry.ask.replace("\0", "\ufffd") for entry in entries],
     ]
 
 

@@ -89,7 +89,7 @@ class Segments:
         with self._guard:
             self._retired.append(self._file)
             self._file = fresh
-            self._starts.append(self.end)
+            self._starts = [*self._starts, self.end]
 
     def _sync(self) -> None:
         while not self._stop:
@@ -131,15 +131,16 @@ class Segments:
         """(records of whole groups from `position`, the position after them); nothing at the end.
 
         Reads about `limit` bytes, more when one group is longer. Raises Damaged, or ValueError for a position
-        that is not held.
+        that is not held. Any thread may read: files are opened anew, and lists replaced, never changed.
         """
         if position == self.end:
             return [], position
         if not self.start <= position < self.end:
             raise ValueError(f"position {position} is outside of what is held")
-        index = bisect_right(self._starts, position) - 1
+        starts = self._starts
+        start = starts[bisect_right(starts, position) - 1]
         while True:
-            data = self._bytes(index, position, limit)
+            data = self._bytes(start, position, limit)
             records, used, bad = unpack(data)
             if records:
                 return records, position + used
@@ -147,17 +148,14 @@ class Segments:
                 raise Damaged(f"the record at position {position} in {self._directory} cannot be read")
             limit *= 4
 
-    def _bytes(self, index: int, position: int, limit: int) -> bytes:
-        if index == len(self._starts) - 1:
-            return os.pread(self._file, limit, position - self._starts[-1])
-        with self._path(self._starts[index]).open("rb") as file:
-            file.seek(position - self._starts[index])
-            return file.read(limit)
+    def _bytes(self, start: int, position: int, limit: int) -> bytes:
+        with self._path(start).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), limit, position - start)
 
-    def replay(self, position: int | None = None) -> Iterator[tuple[Record, int]]:
-        """Every record from `position` (default: the oldest), with a position at or shortly before it."""
-        place = self.start if position is None else position
-        while place < self.end:
+    def replay(self, upto: int | None = None) -> Iterator[tuple[Record, int]]:
+        """Every record before `upto` (default: the present end), with a position at or shortly before it."""
+        place, end = self.start, self.end if upto is None else upto
+        while place < end:
             records, after = self.read(place)
             for record in records:
                 yield record, place
@@ -170,8 +168,7 @@ class Segments:
         dropped = 0
         while len(self._starts) > 1 and self._starts[1] <= position:
             self._path(self._starts[0]).unlink()
-            with self._guard:
-                del self._starts[0]
+            self._starts = self._starts[1:]
             dropped += 1
         return dropped
 
