@@ -88,8 +88,12 @@ class Keeper:
 
     def start(self, spec: Spec, *, wait_seconds: float = 30.0) -> None:
         """Start a process and wait until it answers."""
-        self._do(lambda: self._add(spec))
+        self.launch(spec)
         self.wait_ready(spec.name, wait_seconds)
+
+    def launch(self, spec: Spec) -> None:
+        """Start a process without waiting."""
+        self._do(lambda: self._add(spec))
 
     def hold(self, name: str, number: signal.Signals | None = None) -> None:
         """Stop `name` (with its own stop signal, or `number`) and keep it down until released."""

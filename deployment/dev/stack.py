@@ -145,10 +145,13 @@ class Stack:
             self.keeper.start(self.asterisk.spec())
 
     def start_murima(self) -> None:
-        """Start Murima's own processes, in order (their database has to be migrated before)."""
+        """Start Murima's own processes at once (their database has to be migrated before)."""
         self._open()
-        for spec in specs(self):
-            self.keeper.start(spec, wait_seconds=60)
+        started = specs(self)
+        for spec in started:
+            self.keeper.launch(spec)
+        for spec in started:
+            self.keeper.wait_ready(spec.name, 120)
 
     def run(self) -> dict[str, Any]:
         """What run.json would say of this stack now."""
