@@ -8,6 +8,7 @@ const page = <T>(data: T[]): Page<T> => ({ data, next_cursor: null, has_more: fa
 const ME: MeAnswer = {
   user: { id: 'u1', email: 'amina@amani.example', name: 'Amina Otieno', language: 'en' },
   tenant: { id: 't_mock', slug: 'amani', name: 'Amani Child Helpline', time_zone: 'Africa/Nairobi', region: 'KE', language: 'en' },
+  sip_websocket: '',
   role: { name: 'agent', display_name: 'Agent' },
   permissions: { 'calls.take': 'own', 'contacts.view': 'all' },
 }
@@ -18,17 +19,22 @@ const NAMES: [string, string, string][] = [
   ['wrong_number', 'Wrong number', 'No contact'], ['abusive', 'Abusive call', 'No contact'],
   ['test', 'Test call', 'Other'], ['complaint', 'Complaint taken', 'Other'],
 ]
-const DISPOSITIONS: Disposition[] = NAMES.map(([code, name, category], n) => ({ code, name, category, is_active: true, sort_order: n }))
+const DISPOSITIONS: Disposition[] = NAMES.map(([code, name, category], n) => ({
+  id: code, code, name, category, is_active: true, sort_order: n,
+  requires_note: code === 'emergency', requires_follow_up: false, requires_case_creation: false,
+}))
 const REASONS: NotReadyReason[] = [['break', 'Break'], ['lunch', 'Lunch'], ['meeting', 'Meeting'], ['training', 'Training'], ['debrief', 'Debrief']]
-  .map(([code = '', name = '']) => ({ code, name }))
+  .map(([code = '', name = ''], n) => ({ id: code, code, name, is_active: true, sort_order: n }))
 const CONTACTS: Contact[] = [
   ['Wanjiru', 'Kamau', '+254712345678'], ['Baraka', 'Mwangi', '+254733100200'], ['Zawadi', 'Njeri <img onerror=alert(1)>', '+254110555111'],
 ].map(([first = '', last = '', phone = ''], n) => ({
   id: `c${n + 1}`, name: `${first} ${last}`, first_name: first, last_name: last, email: '', phone,
-  phones: [{ number: phone, is_primary: true }], organization: n ? '' : 'Mathare Primary School', preferred_language: 'sw', tags: [],
+  phones: [{ number: phone, label: 'mobile', is_primary: true }], organization: n ? '' : 'Mathare Primary School', preferred_language: 'sw', tags: [],
+  address: '', custom_fields: {}, date_of_birth: null, is_active: true, preferred_contact_method: '', title: '',
+  created_at: at(0), updated_at: at(0),
 }))
 const row = (n: number): CallRow => ({
-  id: `r${n}`, direction: 'inbound', status: 'ended', caller_number: `+25471234567${n % 10}`, caller_name: null,
+  tenant: 't_mock', asterisk_ids: {}, recordings: [], id: `r${n}`, direction: 'inbound', status: 'ended', caller_number: `+25471234567${n % 10}`, caller_name: null,
   contact: n % 3 ? null : { id: 'c1', name: 'Wanjiru Kamau' }, queue: { id: 'q1', name: 'Child helpline' },
   agent: { id: 'u1', name: 'Amina Otieno' }, started_at: at(-n * 1_700_000), answered_at: n % 4 ? at(-n * 1_690_000) : null,
   ended_at: at(-n * 1_600_000), wait_seconds: 12 + n, talk_seconds: n % 4 ? 61 * n : 0, hold_seconds: n, wrap_up_seconds: 30,

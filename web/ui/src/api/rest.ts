@@ -4,6 +4,7 @@ import type {
   CallEventRow,
   CallRow,
   Contact,
+  ContactInput,
   Disposition,
   Draft,
   MeAnswer,
@@ -102,8 +103,6 @@ export async function contacts(search: string, cursor: string | null): Promise<P
 export async function contact(id: string): Promise<Answer<Contact>> {
   return request<Contact>('GET', `${BASE}/contacts/${encodeURIComponent(id)}/`)
 }
-
-export type ContactInput = Pick<Contact, 'first_name' | 'last_name' | 'email' | 'organization' | 'phones'>
 
 export async function createContact(input: ContactInput, key: string): Promise<Contact> {
   return (await request<Contact>('POST', `${BASE}/contacts/`, { body: input, idempotent: key })).data
