@@ -30,6 +30,7 @@ check: ## Lint, format, types, import contracts, migrations complete
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy .
+	@$(BIN)/python -m telephony.schemas --check
 	@$(BIN)/python -m deployment.dev.checks
 	@$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['run', '--silent', 'types']); ui.npm(['run', '--silent', 'lint'])"
 
