@@ -14,7 +14,7 @@ from deployment.dev.sip.caller import Caller, OutgoingCall
 from web.tenant.calls.demo.cast import Stage
 
 AT_ONCE = 40
-LINE_SECONDS = (30.0, 80.0)
+LINE_SECONDS = (20.0, 60.0)
 """How long a caller stays on the line, waiting and talking together."""
 
 

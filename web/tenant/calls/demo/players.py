@@ -30,6 +30,7 @@ AGAIN_SECONDS = 4.0
 REGISTER_SECONDS = 60.0
 ANSWER_SECONDS = 9.0
 WRITE_SECONDS = (3.0, 9.0)
+LEAVE_SECONDS = 8.0
 
 
 class Players:
@@ -40,6 +41,7 @@ class Players:
         self._view = View(tenant=stage.tenant)
         self._asked: dict[str, float] = {}
         self._write_until: dict[str, float] = {}
+        self._hurry = False
 
     async def run(self) -> None:
         async with contextlib.AsyncExitStack() as open_phones:
@@ -103,7 +105,7 @@ class Players:
         until = self._write_until.setdefault(
             wrap_up.call, time.monotonic() + self._chance.uniform(*WRITE_SECONDS)
         )
-        if time.monotonic() < until or self._just_asked(player.user):
+        if (time.monotonic() < until and not self._hurry) or self._just_asked(player.user):
             return
         code = self._chance.choice(self._stage.dispositions)
         tenant, call = self._stage.tenant, CallId(wrap_up.call)
@@ -113,8 +115,7 @@ class Players:
 
     async def _ask(self, player: Player, body: Any) -> None:
         if not self._just_asked(f"{player.user} {type(body).__name__}"):
-            ask = AskId(str(uuid.uuid4()))
-            await asks.send_async(self._stage.tenant, body, actor=player.user, ask_id=ask)
+            await self._send(player, body)
 
     def _just_asked(self, what: str) -> bool:
         """True while an earlier ask of this kind may still be on its way; else it counts as sent now."""
@@ -124,12 +125,34 @@ class Players:
         return False
 
     async def _leave(self) -> None:
+        """Take nothing more, write up what is left, go off shift; at most LEAVE_SECONDS for all of it."""
+        with contextlib.suppress(Exception):  # nobody may be there to hear it
+            async with asyncio.timeout(LEAVE_SECONDS):
+                for player in self._stage.players:
+                    await self._send(player, a.SetStatus(agent=AgentId(player.user), intent=Intent.NOT_READY))
+                self._hurry = True
+                for _ in range(int(LEAVE_SECONDS / LOOK_SECONDS)):
+                    if not await self._somebody_works():
+                        break
+                    await asyncio.sleep(LOOK_SECONDS)
         for player in self._stage.players:
-            agent = AgentId(player.user)
-            for body in (a.SetStatus(agent=agent, intent=Intent.NOT_READY), a.EndShift(agent=agent)):
-                with contextlib.suppress(Exception):  # nobody may be there to hear it
-                    ask = AskId(str(uuid.uuid4()))
-                    await asks.send_async(self._stage.tenant, body, actor=player.user, ask_id=ask)
+            with contextlib.suppress(Exception):
+                await self._send(player, a.EndShift(agent=AgentId(player.user)))
+
+    async def _somebody_works(self) -> bool:
+        """Whether anybody is in a call or a wrap-up; wrap-ups are finished on the way."""
+        await self._look()
+        busy = False
+        for player in self._stage.players:
+            agent = self._view.agents.get(AgentId(player.user))
+            if agent is not None and agent.effective is Effective.WRAP_UP:
+                await self._write_up(player, agent)
+            busy |= agent is not None and agent.effective in (Effective.WRAP_UP, Effective.ON_CALL)
+        return busy
+
+    async def _send(self, player: Player, body: Any) -> None:
+        ask = AskId(str(uuid.uuid4()))
+        await asks.send_async(self._stage.tenant, body, actor=player.user, ask_id=ask)
 
 
 async def _forget_the_past(phone: Agent) -> None:
