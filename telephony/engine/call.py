@@ -247,8 +247,7 @@ def _offer(turn: Turn, call: CallId, what: What) -> None:
 def _offer_back(turn: Turn, call: CallId, what: What) -> str | None:
     """The same agent first, when that agent's phone and desk are there."""
     found = turn.view.calls[call]
-    if found.agent is None or turn.now >= found.kept_until:
-        return "the time for the same agent is over"
+    assert found.agent is not None
     keeper = turn.agent(found.agent)
     if keeper.missing() or not keeper.active:
         return "the same agent is not back yet"

@@ -7,6 +7,7 @@ reconciliation would find. What it never does is invent: a leg answers only when
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from telephony.engine import commands as c
 from telephony.engine import events as e
@@ -14,7 +15,7 @@ from telephony.engine import events as e
 
 @dataclass
 class Leg:
-    call: str
+    call: Any
     endpoint: str
     up: bool = False
 
@@ -22,7 +23,7 @@ class Leg:
 @dataclass
 class SwitchSim:
     pending: list[e.Event] = field(default_factory=list)
-    callers: dict[str, str] = field(default_factory=dict)
+    callers: dict[str, Any] = field(default_factory=dict)
     """Live caller channels: call by channel."""
     legs: dict[str, Leg] = field(default_factory=dict)
     bridges: dict[str, set[str]] = field(default_factory=dict)
@@ -45,12 +46,12 @@ class SwitchSim:
         self._part(channel)
         self._say(e.CallerGone(call=call, cause=cause, diverted=diverted))
 
-    def pick_up(self, leg: str) -> None:
+    def pick_up(self, leg: Any) -> None:
         if not self.legs[leg].up:
             self.legs[leg].up = True
             self._say(e.LegAnswered(call=self.legs[leg].call, leg=leg))
 
-    def end_leg(self, leg: str, cause: int = 16, refused: bool = False) -> None:
+    def end_leg(self, leg: Any, cause: int = 16, refused: bool = False) -> None:
         gone = self.legs.pop(leg)
         self._part(leg)
         self._say(e.LegGone(call=gone.call, leg=leg, cause=cause, refused=refused))
@@ -144,7 +145,7 @@ class SwitchSim:
         if not self.blind:
             self.pending.append(event)
 
-    def _fail(self, command: c.Command, what: str, status: int) -> None:
+    def _fail(self, command: Any, what: str, status: int) -> None:
         part = getattr(command, "leg", None) or getattr(command, "bridge", None) or command.call
         if what in ("Bridge", "ResumeCaller"):
             part = command.bridge

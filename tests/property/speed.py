@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Ids are plain strings in these stories.
 """How long a step of the engine takes on a large floor: prints microseconds, asserts nothing.
 
 python -m tests.property.speed [AGENTS] [CALLERS]

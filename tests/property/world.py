@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Ids are plain strings in these stories.
 """A contact centre in which anything happens at any time: the floor, a switch that lies, and people.
 
 The world offers deeds (`DEEDS`); Hypothesis or a seeded generator picks them. After every step the
@@ -28,14 +30,16 @@ from telephony.engine import call as calls
 from telephony.engine import events as e
 from telephony.engine import wrapup
 from telephony.engine.floor import Floor, Step
-from telephony.engine.machine import Go
+from telephony.engine.machine import Go, Machine
 from tests.fakes.floor_story import START, TENANT, call_id, endpoint, make_policy, make_row
 from tests.fakes.switch_sim import SwitchSim
 
 NAMES = ("ann", "bob", "cat", "dan")
 QUEUES = ("help", "care", "gone")
 CAUSES = (0, 3, 16, 17, 18, 19, 20, 21, 26, 31, 44)
-MACHINES = {machine.name: machine for machine in (calls.MACHINE, agents.MACHINE, wrapup.MACHINE)}
+MACHINES: dict[str, Machine[Any, Any]] = {
+    machine.name: machine for machine in (calls.MACHINE, agents.MACHINE, wrapup.MACHINE)
+}
 FINAL = (CallState.ENDED, CallState.DIVERTED)
 
 Pick = Callable[[int], int]
@@ -220,7 +224,7 @@ class World:
     def asks_about_a_call(self, pick: Pick) -> None:
         agent = self._one(pick, list(self.floor.view.agents))
         found = self.floor.view.agents[agent]
-        call = found.call or (found.wrap_up.call if found.wrap_up else None) or found.keeps
+        call: Any = found.call or (found.wrap_up.call if found.wrap_up else None) or found.keeps
         if call is None or pick(10) == 0:
             call = self._one(pick, list(self.floor.view.calls)) if self.floor.view.calls else "gone"
         bodies = (
@@ -466,7 +470,7 @@ class World:
     def _look_at_facts(self, fresh: list[Entry]) -> None:
         for entry in fresh:
             fact = entry.fact
-            call = getattr(fact, "call", None)
+            call: Any = getattr(fact, "call", None)
             if call in self.ended:
                 assert isinstance(fact, f.WrapUpEnded | f.WrapUpExtended), "a fact about an ended call"
             if isinstance(fact, f.CallEnded):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from telephony.contract.view import CallState, View
+from telephony.engine.events import PolicyPublished
 from tests.fakes.floor_story import TENANT
 from tests.property.world import run
 from tests.replay import journal
@@ -19,7 +20,7 @@ JOURNALS = sorted(HERE.glob("*.jsonl"))
 
 def made(seed: int, steps: int) -> journal.Journal:
     world = run(seed, steps)
-    first_policy = world.journal[1][1].policy
+    first_policy = next(event.policy for _, event in world.journal if isinstance(event, PolicyPublished))
     start = View(tenant=TENANT)
     return journal.Journal("test", 1, start, (first_policy,), tuple(world.journal))
 

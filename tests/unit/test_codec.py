@@ -1,6 +1,7 @@
 """Bytes: what is written is read back, what is unknown is tolerated, what is not sealed is refused."""
 
 import json
+from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
@@ -13,9 +14,14 @@ from telephony.contract.asks import ASKS, Envelope
 from telephony.contract.facts import FACTS
 from telephony.contract.frames import Ack, Beat, Entry, Party, Unknown
 from telephony.contract.view import View, apply
-from tests.fakes.floor_story import TENANT, Story, make_policy, make_row
+from tests.fakes.floor_story import TENANT, Story, agent_id, make_policy, make_row
 from tests.property.world import run
 
+ASK: Any = "a"
+PARTY: Any = "p"
+AGENT: Any = "a"
+HELP: Any = "help"
+ANN: Any = agent_id("ann")
 KEY = b"k" * 32
 TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
 NUMBER = st.integers(-(2**53), 2**53)
@@ -49,7 +55,7 @@ def test_every_ask_survives_its_seal(kind, data):
 
 @pytest.mark.parametrize("field", ["id", "tenant", "actor", "at", "expires", "type", "data", "mac"])
 def test_a_sealed_ask_cannot_be_changed(field):
-    sealed = json.loads(codec.seal_ask(envelope(asks.EndShift(agent="agent-ann")), KEY))
+    sealed = json.loads(codec.seal_ask(envelope(asks.EndShift(agent=ANN)), KEY))
     sealed[field] = {
         "at": 7,
         "expires": 7,
@@ -61,7 +67,7 @@ def test_a_sealed_ask_cannot_be_changed(field):
 
 
 def test_another_key_and_an_unknown_ask_are_refused():
-    sealed = codec.seal_ask(envelope(asks.EndShift(agent="agent-ann")), KEY)
+    sealed = codec.seal_ask(envelope(asks.EndShift(agent=ANN)), KEY)
     with pytest.raises(ValueError, match="seal"):
         codec.open_ask(sealed, b"o" * 32)
     wire = codec._AskWire(
@@ -96,7 +102,7 @@ def test_an_unknown_fact_is_kept_as_such_and_moves_the_position():
 def test_unknown_fields_are_ignored_and_missing_ones_have_defaults():
     data = b'{"agent": "a", "intent": "ready", "later": [1]}'
     assert codec.entry(TENANT, 1, 1, 1, "StatusSet", data, None).fact == facts.StatusSet(
-        agent="a", intent=facts.Intent.READY
+        agent=AGENT, intent=facts.Intent.READY
     )
 
 
@@ -104,8 +110,8 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_defaults():
     "frame",
     [
         Beat(tenant=TENANT, epoch=1, seq=2, at=3),
-        Ack(tenant=TENANT, ask="a", ok=False, code="expired", detail="late"),
-        Party(tenant=TENANT, party="p", key=1, sealed=b"\x00\xff", digest=b"\x01"),
+        Ack(tenant=TENANT, ask=ASK, ok=False, code="expired", detail="late"),
+        Party(tenant=TENANT, party=PARTY, key=1, sealed=b"\x00\xff", digest=b"\x01"),
         Entry(tenant=TENANT, epoch=1, seq=1, at=1, fact=facts.OwnerStarted(build="b")),
     ],
     ids=lambda frame: type(frame).__name__,
@@ -122,7 +128,7 @@ def test_a_frame_of_a_later_release_is_none():
 def test_published_things_survive_and_equal_ones_have_equal_hashes():
     policy, row = make_policy(help={"priority": 3}), make_row("ann", {"help": 1})
     assert codec.decode_manifest(codec.canonical(policy.manifest)) == policy.manifest
-    assert codec.decode_queue(codec.canonical(policy.queues["help"])) == policy.queues["help"]
+    assert codec.decode_queue(codec.canonical(policy.queues[HELP])) == policy.queues[HELP]
     assert codec.decode_roster(codec.canonical(row)) == row
     assert make_policy(help={"priority": 3}).hash == policy.hash
     assert make_policy(help={"priority": 4}).hash != policy.hash

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Ids are plain strings in these stories.
 """Arriving and waiting: every caller gets a place, a phone that rings, or an ending with a name."""
 
 from telephony.contract import facts as f

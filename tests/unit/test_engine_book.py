@@ -1,4 +1,8 @@
+# mypy: disable-error-code="arg-type"
+# Ids are plain strings in these stories.
 """The book: the policy in force is the one that the view names, and older documents are found by hash."""
+
+from typing import Any
 
 from telephony.contract.view import CallView
 from telephony.engine.book import Book
@@ -21,6 +25,7 @@ def call(policy, queue):
     )
 
 
+HELP: Any = "help"
 OLD = make_policy(1, help={"ring_seconds": 11}, gone={"ring_seconds": 12})
 NEW = make_policy(2, help={"ring_seconds": 22})
 
@@ -43,7 +48,7 @@ def test_a_policy_without_a_hash_only_lends_its_documents():
 
 
 def test_a_number_whose_queue_has_no_document_is_served_by_nobody():
-    torn = type(OLD)(hash=OLD.hash, manifest=OLD.manifest, queues={"help": OLD.queues["help"]})
+    torn = type(OLD)(hash=OLD.hash, manifest=OLD.manifest, queues={HELP: OLD.queues[HELP]})
     book = Book([torn], OLD.hash)
     assert book.entry("n-help") is not None
     assert book.entry("n-gone") is None
