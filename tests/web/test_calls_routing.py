@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from telephony.contract.roster import DeviceKind
+from tests.web.api_cases import ResourceCases
 from web.shared.api.problems import Conflict
 from web.shared.core.actor import system
 from web.shared.tenants.context import tenant_context
@@ -182,3 +183,56 @@ def test_rest_dispositions_and_reasons(tenant, make_user, api):
     assert reason.status_code == 201
     assert [row["code"] for row in agent.get(f"{CALLS}not-ready-reasons/").json()["data"]] == ["lunch"]
     assert agent.post(f"{CALLS}not-ready-reasons/", {"code": "x", "name": "X"}).status_code == 403
+
+
+class TestQueuesResource(ResourceCases):
+    url = f"{CALLS}queues/"
+    created = {"name": "Help"}
+    updated = {"name": "Helpline"}
+    refused = {"name": ""}
+    may_not = ""
+    sorts = ("created_at", "-name")
+    count = 0
+
+    def make(self, tenant: Any, **values: Any) -> str:
+        # Names are unique among queues.
+        type(self).count += 1
+        return super().make(tenant, **{"name": f"Queue {self.count}", **values})
+
+
+class TestDispositionsResource(ResourceCases):
+    url = f"{CALLS}dispositions/"
+    created = {"code": "HELPED", "name": "Helped"}
+    updated = {"name": "Was helped"}
+    refused = {"code": "no spaces"}
+    sorts = ("sort_order", "-name")
+    count = 0
+
+    def make(self, tenant: Any, **values: Any) -> str:
+        type(self).count += 1
+        return super().make(tenant, **{"code": f"CODE_{self.count}", **values})
+
+
+class TestNumbersResource(ResourceCases):
+    url = f"{CALLS}numbers/"
+    updated = {"label": "Main line"}
+    refused = {"trunk": "no spaces"}
+    may_view = may_edit = "telephony_admin"
+    may_not = "agent"
+    sorts = ("number", "-created_at")
+    count = 0
+
+    @pytest.fixture(autouse=True)
+    def _queues(self, tenants: Any) -> None:
+        self.queues = {}
+        for tenant in tenants:
+            with tenant_context(tenant.pk):
+                queue = services.queue_create(actor=ACTOR, values={"name": "Help"})
+                self.queues[tenant.pk] = str(queue.pk)
+        mine = self.queues[tenants[0].pk]
+        self.created = {"trunk": "trunk", "number": "+254205559999", "queue": mine}  # type: ignore[misc]
+
+    def make(self, tenant: Any, **values: Any) -> str:
+        type(self).count += 1
+        own = {"number": f"+25420555{self.count:04d}", "queue": self.queues[tenant.pk]}
+        return super().make(tenant, **{**own, **values})

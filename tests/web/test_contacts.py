@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from tests.web.api_cases import ResourceCases
 from web.shared.core.actor import system
 from web.tenant.contacts import queries, services
 from web.tenant.contacts.models import Contact
@@ -143,3 +144,12 @@ def test_another_tenants_contact_is_not_there(tenant, other_tenant, make_user, a
     assert stranger.get(where).status_code == 404
     assert stranger.patch(where, {"last_name": "X"}, HTTP_IF_MATCH='"1"').status_code == 404
     assert stranger.get("/api/v1/contacts/").json()["data"] == []
+
+
+class TestContactsResource(ResourceCases):
+    url = "/api/v1/contacts/"
+    created = {"first_name": "Amina"}
+    updated = {"first_name": "Ashanti"}
+    refused = {"first_name": ""}
+    may_edit, may_view, may_delete, may_not = "agent", "viewer", "supervisor", "telephony_admin"
+    sorts = ("created_at", "-updated_at", "last_name", "-first_name")
