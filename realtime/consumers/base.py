@@ -38,6 +38,8 @@ TASKS_PER_SOCKET = 20
 log = structlog.get_logger(__name__)
 _frame = msgspec.json.Decoder(m.ClientFrame)
 _open_sockets: Counter[uuid.UUID] = Counter()
+sockets: set[Socket] = set()
+"""The open ones of this process."""
 
 
 class Refusal(Exception):
@@ -92,6 +94,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     def _enter(self) -> None:
         self._open = True
+        sockets.add(self)
         _open_sockets[self.visitor.user] += 1
         meters.SOCKETS.labels(self.channel.name).inc()
         self.feed = follower().join(self.visitor.tenant.id)
@@ -126,6 +129,7 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         if not self._open:
             return
         self._open = False
+        sockets.discard(self)
         self.left()
         _open_sockets[self.visitor.user] -= 1
         if not _open_sockets[self.visitor.user]:
@@ -216,7 +220,13 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     def spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("socket_task_failed", tenant=self.visitor.tenant.id, exc_info=error)
 
     async def _pump(self) -> None:
         code = await self.outbox.pump(self._send_text)
@@ -261,7 +271,8 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
                     await self.channel_layer.group_add(group, self.channel_name)
                     self._groups.append(group)
                     break
-                except AWAY:
+                except AWAY as error:
+                    log.warning("group_not_joined", tenant=tenant, error=type(error).__name__)
                     await asyncio.sleep(random.uniform(0.5, 1.0) * 0.25 * 2**attempt)
 
     async def access_changed(self, event: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -78,3 +79,62 @@ async def feed(stack_redis: str, source: LogSource, daemon: FakeDaemon) -> Async
     yield made
     await made.stop()
     await redis.aclose()
+
+
+# --- whole sockets ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clean_log(tenants: list[Any], clean_redis: Any) -> None:
+    """An empty log and Redis; every tenant has a key."""
+    from tests.realtime import log_table
+    from web.shared.core import keys
+
+    log_table.clean()
+    for tenant in tenants:
+        keys._rings.pop(tenant.pk, None)
+        keys.ensure(tenant.pk)
+
+
+@pytest.fixture
+async def sockets(clean_log: None) -> AsyncIterator[None]:
+    """The process's follower is ended, and the channel layer's connections closed, after the test."""
+    from channels.layers import get_channel_layer
+
+    from realtime.follower import follower
+
+    yield
+    await follower().close()
+    await get_channel_layer().close_connections() if hasattr(
+        get_channel_layer(), "close_connections"
+    ) else None
+
+
+@dataclass
+class Person:
+    """Somebody with a browser."""
+
+    user: Any
+    cookie: str
+
+    @property
+    def id(self) -> str:
+        return str(self.user.pk)
+
+
+@pytest.fixture
+def person(make_user: Any, api: Any) -> Callable[..., Any]:
+    """`await person("agent")` → somebody of the first tenant (or `tenant=`) who is signed in."""
+    from django.conf import settings
+
+    from web.shared.tenants.context import public_db
+
+    def make(role: str, tenant: Any, more: dict[str, Any]) -> Person:
+        user = make_user(role, tenant=tenant, **more)
+        cookies = api(user, tenant=tenant).cookies
+        return Person(user, f"{settings.SESSION_COOKIE_NAME}={cookies[settings.SESSION_COOKIE_NAME].value}")
+
+    async def signed_in(role: str = "agent", *, tenant: Any = None, **more: Any) -> Person:
+        return await public_db(make, role, tenant, more)
+
+    return signed_in

@@ -27,9 +27,9 @@ class Mirror:
     def _snapshot(self, data: dict[str, Any]) -> None:
         self.snapshots += 1
         self.state = {
-            "agent": data["agent"],
-            "offer": data["offer"],
-            "call": data["call"],
+            "agent": data.get("agent"),
+            "offer": data.get("offer"),
+            "call": data.get("call"),
             "queues": {each["id"]: each for each in data["queues"]},
         }
 
