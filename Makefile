@@ -8,16 +8,19 @@ $(error No Python >= 3.11 and < 3.14 with venv was found. Debian: apt-get instal
 endif
 DEV := $(PYTHON) -m deployment.dev
 BIN := .venv/bin
+# FROZEN=1 takes no other packages than the locked ones.
+FROZEN ?=
+OPTIONS := $(if $(FROZEN),--frozen)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: up test check bench lock setup help
 
 up: ## Set everything up and run it in the foreground, until Ctrl-C
-	@exec $(DEV) up
+	@exec $(DEV) up $(OPTIONS)
 
 setup: ## Bring the Python environment, the servers and the browser; start nothing
-	@$(DEV) setup
+	@$(DEV) setup $(OPTIONS)
 
 test: setup ## Every test, with real servers and a real browser
 	@$(MAKE) --no-print-directory check
