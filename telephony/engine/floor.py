@@ -173,9 +173,9 @@ class Floor:
     def _wilful(self, call: CallView, cause: int) -> bool:
         """A browser says 'on purpose' with cause 31, because its socket's end looks like 16; a desk phone
         whose user hangs up says 16."""
-        agent = self.view.agents.get(call.agent) if call.agent is not None else None
-        if agent is None or agent.endpoint is None:
-            return False
+        assert call.agent is not None
+        agent = self.view.agents[call.agent]
+        assert agent.endpoint is not None
         kind, _ = agent.devices.get(agent.endpoint, (DeviceKind.BROWSER, True))
         return cause == 31 or (kind is DeviceKind.SIP and cause == 16)
 

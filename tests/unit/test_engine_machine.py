@@ -155,6 +155,23 @@ def test_the_readme_shows_the_tables_as_they_are():
     assert draw.main(["--check"]) == 0
 
 
+def test_an_index_that_left_its_view_is_noticed():
+    for spoil in (
+        lambda index: index.lines["help"].pop(),
+        lambda index: index.calls.due.clear(),
+        lambda index: index.calls._heap.clear(),
+        lambda index: index.agents._heap.clear(),
+        lambda index: index.counts["help"].clear(),
+    ):
+        story = at_stage(Stage.ENDED)
+        story.enters()
+        assert story.floor.indexes_agree()
+        spoil(story.floor.index)
+        assert not story.floor.indexes_agree()
+        story.floor.rebuild()
+        assert story.floor.indexes_agree()
+
+
 def test_each_fired_row_is_counted():
     story = Story()
     story.enters()

@@ -172,6 +172,19 @@ def test_an_answer_of_an_older_offer_is_hung_up_while_the_next_agent_rings():
     assert story.rung(call) == bob
 
 
+def test_the_end_of_an_older_leg_takes_nothing_from_the_next_agent():
+    story, _, call, leg = ringing()
+    bob = story.ready("bob")
+    story.later(20)
+    story.tell(e.LegGone(call=call, leg=leg, cause=16))
+    assert story.last.ignored and not story.last.entries
+    assert story.rung(call) == bob
+    story.answers(call)
+    story.tell(e.LegGone(call=call, leg=leg, cause=16))
+    assert story.last.ignored and not story.last.entries
+    assert story.call(call).state is CallState.TALKING
+
+
 def test_a_closed_desk_withdraws_the_offer_from_a_browser():
     story, ann, call, _ = ringing()
     bob = story.ready("bob")
