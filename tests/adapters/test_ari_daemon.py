@@ -346,7 +346,7 @@ async def test_lease_follows_asterisks_clock(rig: Rig) -> None:
 
     first = await lease()
     async with asyncio.timeout(9):
-        while await lease() <= first:
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 # Asterisk tells nobody when a global changes
+        while await lease() <= first:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # Asterisk tells nobody when a global changes
     now = int((await rig.rest("GET", "asterisk/variable?variable=EPOCH"))["value"])
     assert now < await lease() <= now + 3

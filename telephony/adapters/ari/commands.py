@@ -15,6 +15,8 @@ HELD_SECONDS = 90
 """The dead-man's time-out of a caller who is held; the shell renews it."""
 RING_MARGIN = 1
 """Asterisk ends a ringing leg this much after the floor would have."""
+NOT_ENTERED = "not in Stasis"
+"""What the 409 of a channel that has not entered says; any other 409 means that it was dialled before."""
 RETURN_CONTEXT = "murima-return"
 
 _CHANNEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,149}")
@@ -40,6 +42,9 @@ class Request:
     done: frozenset[int] = _FINE
     creates_leg: bool = False
     """A failure means that the phone cannot be called."""
+    needs_entry: bool = False
+    """Sent while the leg is perhaps still on its way into the application: Asterisk then answers 409 with
+    NOT_ENTERED, and the request must be made again."""
 
 
 def channel(text: str) -> str:
@@ -115,7 +120,9 @@ def _ring(leg: str, name: str, seconds: int, application: str, shown: str) -> tu
         body["variables"] = {"CONNECTEDLINE(num,i)": shown}
     return (
         Request("POST", "channels/create", body, _OR_THERE, creates_leg=True),
-        Request("POST", f"channels/{leg}/dial", {"timeout": seconds + RING_MARGIN}, _OR_THERE),
+        Request(
+            "POST", f"channels/{leg}/dial", {"timeout": seconds + RING_MARGIN}, _OR_THERE, needs_entry=True
+        ),
     )
 
 

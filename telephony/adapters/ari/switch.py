@@ -34,6 +34,8 @@ from telephony.ports.switch import (
 )
 
 OLDEST = (22, 10, 1)
+ENTRY_TRIES, ENTRY_SECONDS = 30, 0.001
+"""A leg enters the application within a millisecond or two of its creation; half a second in all."""
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?")
 _CONFIG = "asterisk/config/dynamic/res_pjsip"
 
@@ -117,7 +119,14 @@ class AriSwitch:
             await self._one(lane, request, type(command).__name__)
 
     async def _one(self, lane: int, request: commands.Request, what: str) -> None:
-        status, _ = await self._control.request(lane, request.method, request.uri, request.body)
+        for attempt in range(ENTRY_TRIES):
+            status, body = await self._control.request(lane, request.method, request.uri, request.body)
+            if not (request.needs_entry and status == 409 and commands.NOT_ENTERED in body):
+                break
+            meters.REQUESTS.labels(self.node, "early").inc()
+            await asyncio.sleep(ENTRY_SECONDS * (attempt + 1))
+        else:
+            raise SwitchError(what, status)
         if status in request.done:
             return
         if request.creates_leg and status >= 500:
