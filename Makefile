@@ -22,11 +22,13 @@ up: ## Set everything up and run it in the foreground, until Ctrl-C
 setup: ## Bring the Python environment, the servers and the browser; start nothing
 	@$(DEV) setup $(OPTIONS)
 
-test: setup ## Every test, with real servers and a real browser
-	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['test'])"
-	@MURIMA_CHROMIUM="$$($(BIN)/python -c 'from deployment.dev import tools; print(tools.chromium())')" \
-		$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## Every test, with real servers and a real browser; all of them run, whichever fails
+	@status=0; \
+	$(MAKE) --no-print-directory check || status=1; \
+	$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['test'])" || status=1; \
+	MURIMA_CHROMIUM="$$($(BIN)/python -c 'from deployment.dev import tools; print(tools.chromium())')" \
+		$(BIN)/python -m pytest $(PYTEST_ARGS) || status=1; \
+	exit $$status
 
 check: ## Lint, format, types, import contracts, migrations complete
 	@$(BIN)/ruff check .
