@@ -166,6 +166,22 @@ def test_the_ask_leaves_after_the_commit(tenants, make_user, sent):
     assert (body.agent, body.call, body.disposition) == (str(user.pk), call, "HELPED")
 
 
+def test_nobody_writes_up_anothers_call(world, api, sent):
+    from django.core.exceptions import ValidationError
+
+    over = world.call(0)
+    with pytest.raises(ValidationError):
+        services.wrap_up_finish(over, world.other.pk, "HELPED", "mine now")
+    who = {"queue": str(world.queue.pk), "agent": str(world.agent.pk)}
+    live = CallScript(world.script, **who).arrive(200).offer(200).answer(201)
+    intake.take(world.tenant.pk, world.script.entries)
+    services.wrap_up_finish(live.id, world.other.pk, "HELPED", "mine now")
+    live.leg_ended(205, f.LegEnd.CALLER).end(205, f.CallOutcome.COMPLETED)
+    intake.take(world.tenant.pk, world.script.entries)
+    for call in (over, live.id):
+        assert api(world.boss).get(f"{CALLS}{call}/").json()["note"] == ""
+
+
 @pytest.mark.parametrize(
     ("code", "note", "field"),
     [

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 
 from telephony.contract.roster import DeviceKind
 from tests.web.api_cases import ResourceCases
+from web.shared.accounts import services as accounts
+from web.shared.accounts.models import TenantMembership
 from web.shared.api.problems import Conflict
 from web.shared.core.actor import system
 from web.shared.tenants.context import tenant_context
@@ -86,6 +88,24 @@ def test_a_shift_has_a_new_secret_each_time_and_nobody_keeps_it(tenant, make_use
     assert not any(first in value or second in value for value in values)
 
 
+def test_who_may_no_longer_work_here_leaves_the_roster(queue, make_user, tenant):
+    users = [make_user("agent"), make_user("agent")]
+    for user in users:
+        services.member_add(actor=ACTOR, queue=queue, user_id=user.pk)
+
+    def active() -> list[bool]:
+        rows = {row.agent: row.active for row in publishing.published.roster(tenant.pk)}
+        return [rows[str(user.pk)] for user in users]
+
+    assert active() == [True, True]
+    accounts.user_deactivate(actor=ACTOR, user=users[0])
+    assert active() == [False, True]
+    membership = TenantMembership.objects.get(user=users[1])
+    membership.is_active = False
+    membership.save()
+    assert active() == [False, False]
+
+
 def test_a_number_belongs_to_one_organisation_only(queue, told, other_tenant, tenant):
     route = services.number_add(
         actor=ACTOR, values={"trunk": "trunk", "number": "+254205550116", "queue": queue}
@@ -129,6 +149,8 @@ def test_rest_life_of_a_queue_and_its_members(tenant, make_user, api, told):
         assert client.patch(where, wrong, HTTP_IF_MATCH="*").status_code in (400, 422), wrong
     changed = client.patch(where, {"wrap_up_seconds": 45}, HTTP_IF_MATCH=made["ETag"])
     assert changed.json()["wrap_up_seconds"] == 45
+    without = client.patch(where, {"wrap_up_seconds": 0}, HTTP_IF_MATCH="*")
+    assert without.json()["wrap_up_seconds"] == 0
     assert client.post(f"{CALLS}queues/", {"name": "Help"}).status_code in (409, 422)
     member = client.post(f"{where}members/", {"user": str(agent.pk), "penalty": 1})
     assert member.status_code == 201, member.content

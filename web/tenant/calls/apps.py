@@ -7,6 +7,8 @@ class CallsConfig(AppConfig):
 
     def ready(self) -> None:
         from web.shared.core.published import publishers
+        from web.tenant.calls import membership
         from web.tenant.calls.publishing import publish_everything
 
         publishers.append(publish_everything)
+        membership.connect()

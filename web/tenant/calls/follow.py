@@ -20,13 +20,15 @@ from django.db import close_old_connections
 from prometheus_client import Counter, Gauge
 
 from web.shared.core import log
+from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
-from web.tenant.calls import intake, outbox
+from web.tenant.calls import intake, outbox, services
 
 LOCK = 0x6D75_7269_6D61_0001
 """Advisory lock of the intake: 'murima' and a number."""
 POLL_SECONDS = 1.0
 TENANTS_SECONDS = 5.0
+TIDY_SECONDS = 3600.0
 LONGEST_PAUSE = 30.0
 
 FACTS = Counter("murima_intake_facts_total", "Log entries taken.", ["tenant"])
@@ -55,6 +57,7 @@ class Follower:
     _tenants: list[str] = field(default_factory=list)
     _tenants_at: float = float("-inf")
     _swept_at: float = float("-inf")
+    _tidied_at: float = float("-inf")
 
     def run(self) -> None:
         """Serve until told to stop, through every loss of the database."""
@@ -85,6 +88,10 @@ class Follower:
             self._swept_at = time.monotonic()
             for tenant in self._known_tenants():
                 self._sweep(tenant)
+        if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
+            self._tidied_at = time.monotonic()
+            for tenant in self._known_tenants():
+                self._tidy(tenant)
         TURN.set_to_current_time()
         return taken
 
@@ -145,6 +152,14 @@ class Follower:
             outbox.sweep(tenant)
         except Exception as error:  # it is tried again in a second
             logger.warning("outbox_sweep_failed", tenant=tenant, error=type(error).__name__)
+
+    def _tidy(self, tenant: str) -> None:
+        try:
+            with tenant_context(tenant):
+                outbox.forget_done()
+                services.drafts_forget()
+        except Exception as error:  # it is tried again in an hour
+            logger.warning("tidy_failed", tenant=tenant, error=type(error).__name__)
 
     def _known_tenants(self) -> list[str]:
         """All tenants, suspended ones too: what already happened there still becomes rows."""

@@ -30,6 +30,7 @@ from web.tenant.calls.models import OutboxAsk
 TRIES = 12
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+KEPT = timedelta(days=7)
 
 logger = structlog.get_logger(__name__)
 
@@ -71,6 +72,11 @@ def sweep(tenant_id: str) -> int:
                 sent += 1
             row.save()
     return sent
+
+
+def forget_done() -> None:
+    """Remove what was closed long ago, in the tenant chosen now."""
+    OutboxAsk.objects.filter(done_at__lt=timezone.now() - KEPT).delete()
 
 
 def settle(entries: Sequence[Entry]) -> None:

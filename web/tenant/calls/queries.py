@@ -40,6 +40,11 @@ def may_write_about(call_id: uuid.UUID, user_id: uuid.UUID, scope: Scope) -> boo
     return not ended.exists() or visible_calls(ended, user_id, scope).exists()
 
 
+def has_talked(call_id: uuid.UUID, user_id: uuid.UUID) -> bool:
+    """Whether this person was connected to the caller, as far as the rows know."""
+    return Segment.objects.filter(call=call_id, agent=user_id, connected_at__isnull=False).exists()
+
+
 def draft_of(call_id: uuid.UUID, user_id: uuid.UUID) -> CallDraft | None:
     return CallDraft.objects.filter(call_id=call_id, user_id=user_id).first()
 

@@ -129,10 +129,15 @@ def _fill(
         call.disposition = codes.get(history.disposition)
 
 
-def _wrap_ups(histories: Iterable[fold.History]) -> dict[str, WrapUp]:
-    """The newest wrap-up of each call, by call id."""
-    rows = WrapUp.objects.filter(call_id__in=[history.call for history in histories]).order_by("finished_at")
-    return {str(row.call_id): row for row in rows}
+def _wrap_ups(histories: Sequence[fold.History]) -> dict[str, WrapUp]:
+    """The newest wrap-up of each call by somebody who talked on it, by call id."""
+    talked = {history.call: _who_talked(history) for history in histories}
+    rows = WrapUp.objects.filter(call_id__in=list(talked)).order_by("finished_at")
+    return {str(row.call_id): row for row in rows if str(row.user_id) in talked[str(row.call_id)]}
+
+
+def _who_talked(history: fold.History) -> set[str | None]:
+    return {row.agent for row in history.segments.values() if row.connected is not None}
 
 
 def _dispositions(histories: Iterable[fold.History]) -> dict[str, CallDisposition]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,12 +18,13 @@ from django.utils import timezone
 
 from telephony.contract.asks import FinishWrapUp
 from telephony.contract.ids import AgentId, CallId
+from telephony.contract.view import CallState
 from web.shared.api.problems import Conflict
 from web.shared.core import audit, parties
 from web.shared.core import services as base
 from web.shared.core.actor import Actor, ActorKind
 from web.shared.tenants.context import current_tenant_id
-from web.tenant.calls import outbox
+from web.tenant.calls import outbox, queries
 from web.tenant.calls.models import Call, CallDisposition, CallDraft, NotReadyReason, WrapUp
 from web.tenant.calls.models.wrap_up import MAX_NOTE
 from web.tenant.calls.routing import (
@@ -42,6 +44,8 @@ from web.tenant.calls.routing import (
     sip_device_create,
 )
 
+DRAFTS_KEPT = timedelta(days=30)
+
 __all__ = [
     "call_update",
     "caller_erase",
@@ -52,6 +56,7 @@ __all__ = [
     "disposition_delete",
     "disposition_update",
     "draft_write",
+    "drafts_forget",
     "member_add",
     "member_remove",
     "member_update",
@@ -94,11 +99,12 @@ def wrap_up_finish(
 
     Returns the id of that ask: whoever waits for the daemon's ack looks for it. Calling it again changes what
     is stored and asks again, under the same id unless `ask_id` names another. ValidationError for a code that
-    is unknown or not active, or a missing or over-long note.
+    is unknown or not active, a missing or over-long note, or a call that is over and was never theirs.
     """
     call_id, user = uuid.UUID(str(call)), uuid.UUID(str(user_id))
     actor = actor or Actor(ActorKind.USER, id=user)
     with transaction.atomic():
+        _refuse_a_strangers_call(call_id, user)
         chosen = _chosen_disposition(disposition, note)
         said = {"disposition": chosen, "note": note, "finished_at": timezone.now()}
         row, _ = WrapUp.objects.update_or_create(
@@ -134,7 +140,16 @@ def _chosen_disposition(code: str, note: str) -> CallDisposition:
     return chosen
 
 
+def _refuse_a_strangers_call(call_id: uuid.UUID, user_id: uuid.UUID) -> None:
+    """While a call lives its rows may lag; the intake leaves out what somebody wrote who never talked."""
+    over = Call.objects.filter(pk=call_id, status=CallState.ENDED.value).exists()
+    if over and not queries.has_talked(call_id, user_id):
+        raise base.refuse(call="This was not a call of yours.")
+
+
 def _copy_to_call(wrap_up: WrapUp, actor: Actor) -> None:
+    if not queries.has_talked(wrap_up.call_id, wrap_up.user_id):
+        return
     call = Call.objects.select_for_update(of=("self",)).filter(pk=wrap_up.call_id).first()
     if call is not None:
         call.disposition, call.note = wrap_up.disposition, wrap_up.note
@@ -166,6 +181,11 @@ def draft_write(
         draft.full_clean(validate_unique=False, validate_constraints=False)
         draft.save()
     return draft
+
+
+def drafts_forget() -> None:
+    """Remove drafts that nobody touched for DRAFTS_KEPT, in the tenant chosen now."""
+    CallDraft.objects.filter(updated_at__lt=timezone.now() - DRAFTS_KEPT).delete()
 
 
 def draft_document(draft: CallDraft | None) -> dict[str, Any]:

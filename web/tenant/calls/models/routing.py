@@ -30,7 +30,9 @@ class CallQueue(BaseModel):
     priority = models.PositiveIntegerField(
         default=0, validators=_between(0, 3600), help_text="Seconds of head start over other queues' callers."
     )
-    wrap_up_seconds = models.PositiveIntegerField(default=30, validators=_between(1, 3600))
+    wrap_up_seconds = models.PositiveIntegerField(
+        default=30, validators=_between(0, 3600), help_text="0: no after-call work."
+    )
     wrap_up_extend_seconds = models.PositiveIntegerField(default=30, validators=_between(5, 600))
     wrap_up_extensions = models.PositiveIntegerField(default=3, validators=_between(0, 20))
     music = models.CharField(

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from prometheus_client import start_http_server
 
+from web.shared.core.metrics import serve_metrics
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.calls import intake
 from web.tenant.calls.follow import Follower
@@ -33,7 +32,7 @@ class Command(BaseCommand):
             return None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        _serve_metrics()
+        serve_metrics()
         follower.run()
         return None
 
@@ -42,11 +41,3 @@ class Command(BaseCommand):
             mended, left = intake.retry_parked(tenant)
             if mended or left:
                 self.stdout.write(f"{tenant}: {mended} mended, {left} still parked")
-
-
-def _serve_metrics() -> None:
-    """/metrics at MURIMA_METRICS_BIND (host:port), when it is set."""
-    bind = os.environ.get("MURIMA_METRICS_BIND", "")
-    if bind:
-        host, _, port = bind.rpartition(":")
-        start_http_server(int(port), addr=host or "127.0.0.1")
