@@ -336,6 +336,18 @@ def test_a_resume_that_fails_keeps_the_caller():
     assert story.names()[:2] == ["AgentLegEnded", "AgentLost"]
 
 
+def test_only_the_failure_of_the_bridge_itself_keeps_the_caller():
+    story, ann, call = lost()
+    back(story, ann)
+    story.tell(e.CommandFailed(call=call, part=story.call(call).offer.offer, what="HangUpLeg", status=500))
+    assert story.last.ignored and not story.last.entries
+    story.answers(call)
+    made = story.call(call).bridge
+    for part, what in ((made, "DestroyBridge"), (made, "HoldCaller"), (f"{call}.3", "Bridge")):
+        story.tell(e.CommandFailed(call=call, part=part, what=what, status=500))
+        assert story.last.ignored and not story.last.entries
+
+
 def test_torn_endings_are_mended_when_offers_open():
     for writing in (False, True):
         story, ann, call, leg = talking()
