@@ -409,6 +409,7 @@ class Feed:
             if not self.loaded:
                 outbox.answer(self.notice())
             return outbox
+        outbox.resumed = True
         for text in (*missed, self.notice()):
             outbox.put(text)
         return outbox

@@ -17,6 +17,7 @@ from realtime.messages import CLOSE_CODES
 
 LIMIT = 256
 TWICE_SECONDS = 10.0
+GREETING = -1
 
 Snapshot = Callable[[], list[str]]
 """The frames that stand for everything before; empty while there is nothing to show yet."""
@@ -34,6 +35,8 @@ class Outbox:
         self._overflowed_at = float("-inf")
         self._close: int | None = None
         self._wake = asyncio.Event()
+        self.resumed = False
+        """Whether the frames here continue what the client saw before, so that no snapshot comes first."""
 
     def put(self, text: str) -> None:
         """Queue a frame that a snapshot can stand for."""
@@ -48,6 +51,11 @@ class Outbox:
     def answer(self, text: str) -> None:
         """Queue what answers a client's message, behind the frames queued by now."""
         self._answers.append((self._taken + len(self._frames), text))
+        self._wake.set()
+
+    def greet(self, text: str) -> None:
+        """Queue what comes before everything else."""
+        self._answers.appendleft((GREETING, text))
         self._wake.set()
 
     def resync(self) -> None:
@@ -93,6 +101,9 @@ class Outbox:
             if fresh:
                 self._resync = False
                 self._frames.extend(fresh)
+                # An answer's position counts as seen, so it must not overtake what stands for the lost frames.
+                behind = self._taken + len(self._frames)
+                self._answers = deque((behind if at > GREETING else at, text) for at, text in self._answers)
         if self._answers and (not self._frames or self._answers[0][0] <= self._taken):
             return self._answers.popleft()[1]
         if not self._frames:

@@ -99,8 +99,11 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         meters.SOCKETS.labels(self.channel.name).inc()
         self.feed = follower().join(self.visitor.tenant.id)
         query = parse_qs(self.scope.get("query_string", b"").decode("ascii", "replace"))
-        self.audience, self.outbox = self.attach(_position(query))
-        self.say("hello", self._hello())
+        position = _position(query)
+        self.audience, self.outbox = self.attach(position)
+        # Nothing was shown yet: a client that loses us after this frame must not think it saw more.
+        epoch, seq = position if position is not None and self.outbox.resumed else (0, 0)
+        self.outbox.greet(frames.frame("hello", self._hello(), epoch, seq))
         self.spawn(self._pump())
         self.spawn(self._guard())
         self.spawn(self._join_groups())

@@ -20,7 +20,8 @@ class Mirror:
     def take(self, text: str) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(text)
         assert frame["seq"] >= self.seq or frame["epoch"] != self.epoch or frame["type"] == "snapshot"
-        self.epoch, self.seq = frame["epoch"], frame["seq"]
+        if frame["epoch"]:
+            self.epoch, self.seq = frame["epoch"], frame["seq"]
         getattr(self, "_" + frame["type"].replace(".", "_"), lambda data: None)(frame["data"])
         return frame
 
