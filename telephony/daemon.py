@@ -20,6 +20,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import structlog
 
+from dialplan.follower import FallbackFollower
+from telephony.adapters.ari.rest import Http
 from telephony.adapters.ari.switch import AriSwitch
 from telephony.adapters.bus.redis import RedisBus
 from telephony.adapters.log.claim import DatabaseNeeded
@@ -282,18 +284,28 @@ async def real_parts(settings: Settings) -> Parts:
         node=settings.node,
     )
 
+    http = Http(settings.ari_url, settings.ari_user, settings.ari_password, settings.node)
+    heard: Published = published
+    followers: dict[str, Work] = {"bus": bus.watch}
+    if settings.dialplan is not None:
+        fallback = FallbackFollower(
+            published.updates, settings.dialplan, lambda name: http.request("PUT", f"asterisk/modules/{name}")
+        )
+        heard, followers["fallback"] = fallback, fallback.run
+
     async def close() -> None:
         await switch.close()
+        await http.close()
         await journal.close()
 
     return Parts(
         log=journal,
         bus=bus,
-        published=published,
+        published=heard,
         sealer=published,
         switches={settings.node: switch},
         older=published.queue_policy,
-        followers={"bus": bus.watch},
+        followers=followers,
         close=close,
     )
 

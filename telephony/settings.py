@@ -43,6 +43,8 @@ class Settings:
     ami: AmiAddress | None
     shard: str
     node: str
+    dialplan: Path | None
+    """Where the node's Asterisk reads the generated fallback; None when somebody else writes it."""
     metrics_host: str
     metrics_port: int
     log_level: str
@@ -138,6 +140,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         ami=reader.ami("MURIMA_AMI_URL"),
         shard=reader.shaped("MURIMA_SHARD", "0", _SHARD, "1 to 16 of a-z and 0-9"),
         node=reader.shaped("MURIMA_NODE", "a", _SHARD, "1 to 16 of a-z and 0-9"),
+        dialplan=Path(found).absolute() if (found := reader.text("MURIMA_DIALPLAN_DIR", "")) else None,
         metrics_host=host,
         metrics_port=port,
         log_level=reader.choice("MURIMA_LOG_LEVEL", "info", LEVELS),
