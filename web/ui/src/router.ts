@@ -35,5 +35,9 @@ export function makeRouter(): Router {
     if (session.signedIn) return true
     return { path: '/sign-in', query: to.fullPath === '/' ? {} : { next: to.fullPath } }
   })
+  // After an update the old page's parts are gone from the server: the whole page is loaded anew.
+  router.onError((error: unknown, to) => {
+    if (error instanceof Error && /dynamically imported|module script/i.test(error.message)) location.assign(to.fullPath)
+  })
   return router
 }

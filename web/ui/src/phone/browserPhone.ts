@@ -2,7 +2,8 @@
  * The browser's telephone: SIP over a WebSocket by JsSIP, one call at a time. The From user of an INVITE is the
  * offer's id, by which the desk pairs the ringing leg with the card. A person who hangs up sends BYE with
  * `Reason: Q.850;cause=31`; any other end (a closed tab, a taken-over phone) must not carry it, for the caller
- * is then kept and given back. Nothing is sent when the page unloads: the closed socket says enough.
+ * is then kept and given back. A page that unloads lets its leg go at once, unmarked: the caller hears music within
+ * the second instead of silence until the media times out, and the reloaded page gets them back.
  */
 import JsSIP from 'jssip'
 import type { RTCSession } from 'jssip/lib/RTCSession'
@@ -92,6 +93,11 @@ export class BrowserPhone {
 
   decline(key: string): boolean {
     return this.end(key, { status_code: 603 })
+  }
+
+  /** The page goes away. A leg that only rings is left alone: the closed socket moves the caller on. */
+  unload(): void {
+    for (const [key, leg] of this.legs) if (leg.isEstablished()) this.drop(key)
   }
 
   /** Lets a leg go that this page no longer stands behind. */

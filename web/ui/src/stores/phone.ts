@@ -56,6 +56,8 @@ export const usePhone = defineStore('phone', () => {
   )
   navigator.mediaDevices?.addEventListener?.('devicechange', () => void refreshDevices())
 
+  addEventListener('pagehide', () => phone?.unload())
+
   async function refreshDevices(): Promise<void> {
     devices.value = await listDevices()
     await placeSound()
