@@ -154,6 +154,24 @@ async def test_old_asks_of_the_stream_are_not_read(client: redis.asyncio.Redis, 
     await bus.close()
 
 
+async def test_asks_leave_redis_once_they_were_handed_on(
+    client: redis.asyncio.Redis, stack_redis: str
+) -> None:
+    bus = RedisBus(stack_redis, KEY, MemoryLog().tail("bus"))
+    bus.serve({ONE})
+    asks = bus.asks()
+    for _ in range(2):
+        await client.xadd(f"murima:{ONE}:down", {"d": codec.seal_ask(envelope(), KEY)})
+        await anext(asks)
+    async with asyncio.timeout(10):
+        pending = asyncio.ensure_future(anext(asks))
+        while await client.xlen(f"murima:{ONE}:down"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    pending.cancel()
+    await asyncio.gather(pending, return_exceptions=True)
+    await bus.close()
+
+
 async def test_a_tenant_served_later_is_read_and_one_left_is_not(
     client: redis.asyncio.Redis, stack_redis: str
 ) -> None:

@@ -18,9 +18,11 @@ import pytest
 from telephony.adapters.log.claim import DatabaseNeeded
 from telephony.adapters.log.log import FileLog
 from telephony.adapters.log.memory import MemoryLog, Store
-from telephony.adapters.log.postgres import Diverged
+from telephony.adapters.log.postgres import Diverged, connected
+from telephony.adapters.log.records import ENTRY, Record
 from telephony.adapters.log.recovery import Unrecoverable
 from telephony.adapters.log.segment import InUse
+from telephony.codec import encode_entry
 from telephony.contract import facts as f
 from telephony.contract.frames import Entry
 from telephony.contract.ids import AskId, TenantId
@@ -363,6 +365,30 @@ async def test_a_fenced_writer_writes_nothing(log_database: Urls, tmp_path: Path
     ]  # fmt: skip
 
 
+async def test_nobody_takes_the_epoch_in_the_middle_of_a_commit(log_database: Urls, tmp_path: Path) -> None:
+    async with opened(tmp_path, log_database.daemon):
+        pass
+    async with connected(log_database.daemon, "0") as writer, connected(log_database.daemon, "0") as other:
+        async with writer._connection.transaction():
+            await writer._fence(1)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await other.take("other", 0)
+        assert await other.take("other", 0) == 2
+        with pytest.raises(Fenced):
+            await writer.commit(1, [])
+
+
+async def test_no_hole_is_written(log_database: Urls) -> None:
+    async with connected(log_database.daemon, "0") as writer:
+        epoch = await writer.take("me", 0)
+        first, _, third = (Record(ENTRY, encode_entry(entry)) for entry in Writer(epoch).some(ONE, 3))
+        for batch in ([third], [first, third]):
+            with pytest.raises(Diverged):
+                await writer.commit(epoch, batch)
+        assert facts(log_database) == []
+        assert await writer.commit(epoch, [first]) == {ONE: 1}
+
+
 async def test_an_idle_writer_learns_that_it_is_fenced(log_database: Urls, tmp_path: Path) -> None:
     async with opened(tmp_path / "a", log_database.daemon) as (first, _):
         await until(lambda: not first.away)
@@ -533,6 +559,19 @@ async def test_files_are_kept_until_everybody_passed_and_then_deleted(
         proxy.away()
         async with opened(tmp_path, proxy.url) as (log, writer):
             assert writer.seqs[ONE] == 60
+
+
+async def test_a_small_file_is_closed_in_time_and_goes(
+    log_database: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.adapters.log.log.ROTATE_SECONDS", 0.5)
+    async with opened(tmp_path, log_database.daemon) as (log, writer):
+        entries = writer.some(ONE, 5)
+        log.append(entries, [a_party(ONE)])
+        assert await log.committed(ONE, 5, 10) == "ok"
+        await log.checkpoint(fold(ONE, entries))
+        await until(lambda: log.segments.start == log.segments.end)
+        assert [path.stat().st_size for path in segment_files(tmp_path)] == [0]
 
 
 _DAEMON = """

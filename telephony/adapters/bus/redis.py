@@ -43,6 +43,10 @@ LOST = Counter("murima_bus_frames_lost", "Beats and acks that could not be sent"
 REFUSED = Counter("murima_bus_asks_refused", "Asks that did not fit", ["reason"])
 
 
+Message = tuple[TenantId, bytes, dict[bytes, bytes]]
+"""Whose stream, the message's id there, its fields."""
+
+
 class Tail(Protocol):
     """A follower's place in the log (see adapters.log.log.Tail)."""
 
@@ -119,12 +123,24 @@ class RedisBus:
                 self._note_away("asks", error)
                 await pause.wait()
                 continue
-            for tenant, fields in found:
+            for tenant, _, fields in found:
                 envelope = self._open(tenant, fields)
                 if envelope is not None:
                     yield envelope
+            if found:
+                await self._forget(found)
 
-    async def _read(self) -> list[tuple[TenantId, dict[bytes, bytes]]]:
+    async def _forget(self, found: list[Message]) -> None:
+        """Take asks that were handed on out of Redis: they may hold digits. Best effort; they expire, too."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._sender.pipeline(transaction=False) as pipe:
+                for tenant, place, _ in found:
+                    pipe.xdel(_down(tenant), place)
+                await pipe.execute()
+        except _AWAY:
+            ERRORS.labels("forget").inc()
+
+    async def _read(self) -> list[Message]:
         if not self._served:
             self._served_changed.clear()
             try:
@@ -143,7 +159,7 @@ class RedisBus:
             tenant = names[name.decode()]
             for place, fields in messages:
                 self._places[tenant] = place.decode()
-                found.append((tenant, fields))
+                found.append((tenant, place, fields))
         return found
 
     def _open(self, tenant: TenantId, fields: dict[bytes, bytes]) -> Envelope | None:

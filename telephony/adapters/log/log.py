@@ -38,6 +38,8 @@ BUS_LAG_BYTES = 64 << 20
 """How far the bus may lag before files are deleted under it: its streams are short, so older frames would
 be trimmed at once, and their readers have PostgreSQL."""
 SYNC_LIMIT_SECONDS = 10.0
+ROTATE_SECONDS = 300.0
+"""A file is closed after this time even when it is small, so that what was erased leaves the disk soon."""
 _BATCH_BYTES = 256 << 10
 _log = structlog.get_logger(__name__)
 
@@ -347,11 +349,15 @@ class FileLog:
     # --- keeping ---
 
     async def _keep_house(self) -> None:
+        rotated = time.monotonic()
         while True:
             await asyncio.sleep(1)
             if self.segments.failure is not None:
                 raise self.segments.failure
             self._keep_positions()
+            if time.monotonic() > rotated + ROTATE_SECONDS:
+                self.segments.rotate()
+                rotated = time.monotonic()
             self.segments.drop_before(self._floor())
             metrics.UNSYNCED_BYTES.set(self.segments.end - self.segments.synced)
             for name, tail in self._tails.items():

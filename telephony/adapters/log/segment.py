@@ -74,7 +74,7 @@ class Segments:
             raise self.failure
         data = pack(group)
         if self.end - self._starts[-1] >= self._size:
-            self._rotate()
+            self.rotate()
         try:
             _write(self._file, data)
         except OSError:
@@ -84,7 +84,10 @@ class Segments:
         self._wake.set()
         return self.end
 
-    def _rotate(self) -> None:
+    def rotate(self) -> None:
+        """Begin a new file, unless the present one is empty."""
+        if self.end == self._starts[-1]:
+            return
         fresh = os.open(self._path(self.end), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with self._guard:
             self._retired.append(self._file)

@@ -23,8 +23,8 @@ from web.shared.core.stores import redis_client
 from web.shared.tenants.keys import redis_key
 
 EXPIRY = 2 * SECOND
-LENGTH = 1_000
-"""About how many asks a stream keeps; they expire long before."""
+KEPT_MS = 10_000
+"""How long an ask may lie in its stream when no daemon takes it: it can hold digits, so not for long."""
 SEND_SECONDS = 1.0
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
@@ -33,14 +33,24 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = We
 def send(tenant_id: str, ask_id: AskId, actor: str, body: Any) -> None:
     """Seal and send `body`, one of the contract's ASKS. `actor` is the user's id, or a process's name."""
     data = _seal(tenant_id, ask_id, actor, body)
-    redis_client().xadd(_stream(tenant_id), {"d": data}, maxlen=LENGTH, approximate=True)
+    pipe = redis_client().pipeline(transaction=False)
+    _put(pipe, _stream(tenant_id), data)
+    pipe.execute()
 
 
 async def send_async(tenant_id: str, body: Any, *, actor: str, ask_id: AskId) -> None:
     """As `send`, from async code; TimeoutError or RedisError within a second when Redis is away."""
     data = _seal(tenant_id, ask_id, actor, body)
     async with asyncio.timeout(SEND_SECONDS):
-        await _client().xadd(_stream(tenant_id), {"d": data}, maxlen=LENGTH, approximate=True)
+        pipe = _client().pipeline(transaction=False)
+        _put(pipe, _stream(tenant_id), data)
+        await pipe.execute()
+
+
+def _put(pipe: Any, stream: str, data: bytes) -> None:
+    oldest = time.time_ns() // 1_000_000 - KEPT_MS
+    pipe.xadd(stream, {"d": data}, minid=oldest, approximate=False)
+    pipe.pexpire(stream, KEPT_MS)
 
 
 def _seal(tenant_id: str, ask_id: AskId, actor: str, body: Any) -> bytes:

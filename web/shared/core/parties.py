@@ -2,7 +2,7 @@
 
 Facts name a party's id only. Erasure empties the row for good (the log's writer never fills a row that is
 there) and takes the sealed copies out of the tenant's stream in Redis; those in the daemon's segment files go
-with the files, within minutes. Legal hold is the caller's to check.
+with the files, some minutes after PostgreSQL has them. Legal hold is the caller's to check.
 """
 
 from __future__ import annotations
