@@ -430,8 +430,7 @@ def _repair_talk(turn: Turn, call: CallId, what: What) -> str | None:
     if found.agent_leg is not None:
         return "nothing is torn"
     assert found.agent is not None
-    writing = turn.agent(found.agent).wrap_up
-    if writing is not None and writing.call == call:
+    if turn.agent(found.agent).wrap_up is not None:
         turn.fact(f.CallEnded(call=call, outcome=f.CallOutcome.COMPLETED))
         turn.order(c.HangUpCaller(call=call, channel=found.channel))
     else:

@@ -268,14 +268,11 @@ def _call_due(call: CallView | None) -> Instant:
 
 
 def _labels_of(agent: AgentView) -> tuple[tuple[str, str], ...]:
-    if not agent.active:
-        return ()
     label = "keeping" if agent.keeps is not None else str(agent.effective.value)
     return tuple((queue, label) for queue in agent.memberships)
 
 
 def _take(order: list[Any], entry: Any) -> None:
     at = bisect_left(order, entry)
-    if at == len(order) or order[at] != entry:
-        raise AssertionError("an order lost one of its entries")
+    assert order[at : at + 1] == [entry], "an order lost one of its entries"
     del order[at]

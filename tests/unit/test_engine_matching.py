@@ -123,6 +123,18 @@ def test_who_cools_is_counted_and_passed_over():
     assert offer.agent == bob and offer.excluded == (("cooling", 1),)
 
 
+def test_who_cooled_is_asked_for_whichever_queue_has_callers_then():
+    story = Story(a={}, b={})
+    ann = story.ready("ann", {"a": 0, "b": 0})
+    call = story.enters("a")
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, cause=17))
+    story.tell(e.CallerGone(call=call))
+    other = story.enters("b")
+    assert not story.rung(other)
+    story.later(10)
+    assert story.rung(other) == ann
+
+
 def test_a_caller_whom_everybody_declined_does_not_stop_the_next_one():
     story = Story()
     ann = story.ready("ann")
