@@ -14,8 +14,6 @@ from deployment.dev.sip.caller import Caller, OutgoingCall
 from web.tenant.calls.demo.cast import Stage
 
 AT_ONCE = 40
-LINE_SECONDS = (20.0, 60.0)
-"""How long a caller stays on the line, waiting and talking together."""
 
 
 class Callers:
@@ -29,9 +27,12 @@ class Callers:
         voices: Sequence[bytes],
         chance: random.Random,
         say: Callable[[str], None],
+        stay: tuple[float, float] = (20.0, 60.0),
     ) -> None:
+        """`stay`: least and most seconds a caller is on the line, waiting and talking together."""
         self._stages, self._trunk, self._source = stages, trunk, source
         self._voices, self._chance, self._say = voices, chance, say
+        self._stay = stay
         self._placed = self._answered = 0
 
     async def run(self, rate: float, minutes: float | None) -> tuple[int, int]:
@@ -81,7 +82,7 @@ class Callers:
             return "not taken"
         self._answered += 1
         with contextlib.suppress(TimeoutError):
-            await call.ended(self._chance.uniform(*LINE_SECONDS))
+            await call.ended(self._chance.uniform(*self._stay))
             return "hung up there"
         await call.hang_up()
         return "hung up here"

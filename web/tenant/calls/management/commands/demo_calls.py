@@ -23,6 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rate", type=float, default=6.0, help="calls a minute, on average (default 6)")
         parser.add_argument("--minutes", type=float, default=None, help="stop placing calls after this time")
+        parser.add_argument(
+            "--stay", type=float, nargs=2, default=(20.0, 60.0), help="least and most seconds on the line"
+        )
         parser.add_argument("--no-agents", action="store_true", help="no synthetic agents: people answer all")
         parser.add_argument("--tenant", default="", help="slug: call only this organisation")
         parser.add_argument("--seed", type=int, default=None, help="the same calls again")
@@ -49,9 +52,9 @@ class Command(BaseCommand):
 
         chance = random.Random(options["seed"])
         voices = [await asyncio.to_thread(speech, 8.0, pitch, n) for n, pitch in enumerate((115, 165, 220))]
-        callers = Callers(
-            places, switch, os.environ.get("MURIMA_SIP_TRUNK_SOURCE", "127.0.0.2"), voices, chance, self._say
-        )
+        source = os.environ.get("MURIMA_SIP_TRUNK_SOURCE", "127.0.0.2")
+        least, most = options["stay"]
+        callers = Callers(places, switch, source, voices, chance, self._say, (least, most))
         players = [Players(one, switch, voices[0], chance) for one in places]
         wanted = [] if options["no_agents"] else [asyncio.create_task(one.run()) for one in players]
         placing = asyncio.create_task(callers.run(options["rate"], options["minutes"]))
