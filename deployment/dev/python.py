@@ -42,7 +42,7 @@ def ensure() -> Path:
                 _create(environment())
             say("installing Python packages (a minute or two the first time)")
             arguments = [part for file in files for part in ("-r", str(file))]
-            _pip(["install", "--require-hashes", "--progress-bar", "off", "-qq", *arguments])
+            _pip(["install", "--require-hashes", "--progress-bar", "off", "--no-compile", "-qq", *arguments])
             stamp.write_text(wanted)
         _link_checkout(root)
     return interpreter()

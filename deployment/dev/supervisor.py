@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from deployment.dev import control, interface, runfile
+from deployment.dev import control, interface, machine, runfile
 from deployment.dev.contents import prepare
 from deployment.dev.say import Trouble, say
 from deployment.dev.stack import Stack
@@ -128,5 +128,8 @@ def _greet(stack: Stack, tenants: list[dict[str, Any]], seconds: float) -> None:
         for number in tenant.get("numbers", []):
             say(f"    number {number['number']} -> {number['queue']}")
         for user in tenant.get("users", []):
-            say(f"    {user['role']:<16} {user['email']}  {user['password']}")
+            sip = f"   SIP phone {user['sip']['user']} {user['sip']['password']}" if "sip" in user else ""
+            say(f"    {user['role']:<16} {user['email']}  {user['password']}{sip}")
+    if any(machine.checkout().glob("web/*/*/management/commands/demo_calls.py")):
+        say("\n  callers: .venv/bin/python manage.py demo_calls --rate 6")
     say(f"\n  logs: {stack.home / 'log'}   details: {stack.home / 'run.json'}   stop: Ctrl-C\n")
