@@ -401,8 +401,8 @@ class Feed:
     def _enter(self, audience: Audience, outbox: Outbox, position: tuple[int, int] | None) -> Outbox:
         audience.sockets.add(outbox)
         audience.quiet_since = None
-        missed = None
-        if self.loaded and position is not None and position[0] == self.replica.view.epoch:
+        missed, view = None, self.replica.view
+        if self.loaded and position is not None and position[0] == view.epoch and position[1] <= view.seq:
             missed = audience.after(position[1])
         if missed is None:
             outbox.resync()

@@ -101,7 +101,7 @@ class Outbox:
             if fresh:
                 self._resync = False
                 self._frames.extend(fresh)
-                # An answer's position counts as seen, so it must not overtake what stands for the lost frames.
+                # An answer's position counts as seen: it must not overtake what stands for the lost frames.
                 behind = self._taken + len(self._frames)
                 self._answers = deque((behind if at > GREETING else at, text) for at, text in self._answers)
         if self._answers and (not self._frames or self._answers[0][0] <= self._taken):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,20 +22,21 @@ class Watcher:
     """One desk's mirror, fed synchronously."""
 
     def __init__(self, replica: Replica, agent: str) -> None:
-        self.replica, self.mirror, self.frames = replica, Mirror(), []
+        self.replica, self.mirror = replica, Mirror()
+        self.frames: list[dict[str, Any]] = []
         self.desk = replica.desk(agent)  # type: ignore[arg-type]
         self.outbox = Outbox(lambda: replica.desk_snapshot(self.desk))
         self.desk.sockets.add(self.outbox)
         self.outbox.resync()
 
-    def drain(self) -> list[dict]:
+    def drain(self) -> list[dict[str, Any]]:
         new = []
         while (text := self.outbox._next()) is not None:
             new.append(self.mirror.take(text))
         self.frames += new
         return new
 
-    def fresh(self) -> dict:
+    def fresh(self) -> dict[str, Any]:
         other = Mirror()
         for text in self.replica.desk_snapshot(self.desk):
             other.take(text)
@@ -61,8 +63,8 @@ async def test_snapshot_and_deltas_add_up_to_a_fresh_snapshot(seed):
         if step % 3:  # batches are cut anywhere, also within one step
             feed(replica, entries)
         else:
-            for each in entries:
-                feed(replica, [each])
+            for entry in entries:
+                feed(replica, [entry])
         if not step % 5:
             replica.flush_queues()
         for each in watchers:
@@ -156,8 +158,8 @@ async def test_the_floor_sees_queues_agents_and_calls_without_parties():
     floor.sockets.add(box)
     box.resync()
     feed(replica, world.open())
-    calls: dict = {}
-    agents: dict = {}
+    calls: dict[str, Any] = {}
+    agents: dict[str, Any] = {}
     for _ in range(200):
         feed(replica, world.step())
         replica.flush_queues()

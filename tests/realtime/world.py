@@ -13,7 +13,18 @@ from typing import Any
 from telephony.contract import facts as f
 from telephony.contract.clock import SECOND
 from telephony.contract.frames import Entry
-from telephony.contract.ids import AgentId, AskId, CallId, Endpoint, PartyId, QueueId, TenantId, bridge, part
+from telephony.contract.ids import (
+    AgentId,
+    AskId,
+    CallId,
+    Endpoint,
+    NumberId,
+    PartyId,
+    QueueId,
+    TenantId,
+    bridge,
+    part,
+)
 from telephony.contract.view import AgentView, CallState, CallView, View, apply
 
 
@@ -85,7 +96,7 @@ class World:
         call = CallId(uid(3, self.count))
         self.say(
             f.CallArrived(
-                call=call, node="a", channel=f"1.{self.count}", leg=part(call, 1), trunk="trunk", number="n",
+                call=call, node="a", channel=f"1.{self.count}", leg=part(call, 1), trunk="trunk", number=NumberId("n"),
                 party=PartyId(uid(4, self.count)), first_arrival=self.now, policy="0" * 64,
             )
         )  # fmt: skip
