@@ -91,6 +91,7 @@ def test_versions_grow_only_with_changes_and_every_one_stays(tenant: Any) -> Non
     ("queues", "numbers", "says"),
     [
         ([queue(ring_seconds=0)], [], "ring_seconds must be positive"),
+        ([queue(wrap_up_seconds=-1)], [], "wrap_up_seconds is negative"),
         ([queue(wrap_up_extensions=-1)], [], "wrap_up_extensions is negative"),
         ([queue(name="  ")], [], "has no name"),
         ([queue(ring_seconds="20")], [], "is not of type 'integer'"),

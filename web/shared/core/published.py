@@ -26,8 +26,8 @@ from web.shared.tenants.context import tenant_context
 
 CHANNEL = "murima_published"
 _E164 = re.compile(r"\+[1-9][0-9]{2,14}")
-_POSITIVE = ("ring_seconds", "max_wait_seconds", "wrap_up_seconds")
-_NOT_NEGATIVE = ("wrap_up_extend_seconds", "wrap_up_extensions", "priority")
+_POSITIVE = ("ring_seconds", "max_wait_seconds")
+_NOT_NEGATIVE = ("wrap_up_seconds", "wrap_up_extend_seconds", "wrap_up_extensions", "priority")
 
 publishers: list[Callable[[str], None]] = []
 """Filled by apps in ready(): each publishes from its own tables for a tenant (see `policy_publish`)."""
