@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FILES = (
-    *(f"telephony/engine/{name}.py" for name in ("agent", "asking", "book", "call", "floor", "line")),
-    *(f"telephony/engine/{name}.py" for name in ("machine", "match", "strategies", "turn", "wrapup")),
-    "telephony/contract/view.py",
+_ENGINE = (
+    *("agent", "asking", "book", "ending", "floor", "line", "match", "offering"),
+    *("strategies", "talking", "turn", "waiting", "wrapup"),
 )
+FILES = (*(f"telephony/engine/{name}.py" for name in _ENGINE), "telephony/contract/view.py")
 STORIES = "test_engine_*.py"
 WORLDS = "from tests.property.world import run\nfor seed in range(5): run(seed, 500)"
 
