@@ -313,7 +313,9 @@ class Ping(Asked, frozen=True):
 
 
 class ShiftStart(Asked, frozen=True):
-    pass
+    """`endpoint` names one of the agent's own SIP phones; without it the browser gets a new account."""
+
+    endpoint: Code = ""
 
 
 class ShiftEnd(Asked, frozen=True):

@@ -64,7 +64,7 @@ class DeskSocket(Socket):
             if kind == "media.claim":
                 await self._claim(identity, str(data.tab))
             elif kind == "shift.start":
-                await self._start_shift(identity)
+                await self._start_shift(identity, str(data.endpoint))
             elif kind == "wrapup.finish":
                 await self._finish(identity, data)
             else:
@@ -81,8 +81,17 @@ class DeskSocket(Socket):
     def _ask_id(self, identity: str) -> AskId:
         return asking.ask_id(self.visitor.user, UUID(identity))
 
-    async def _start_shift(self, identity: str) -> None:
-        """A new secret, then the shift. The phone's account must have reached the daemon first."""
+    async def _start_shift(self, identity: str, endpoint: str) -> None:
+        """On an own SIP phone at once; else a new secret for the browser first, and then the shift."""
+        if endpoint:
+            body = StartShift(agent=self.agent, endpoint=Endpoint(endpoint))
+            ack = await asking.ask(self.feed, self.visitor.user, self._ask_id(identity), body)
+            self.say("ack", asking.acknowledged(ack), identity)
+            return
+        await self._start_browser_shift(identity)
+
+    async def _start_browser_shift(self, identity: str) -> None:
+        """The phone's account must have reached the daemon before the shift does."""
         until = time.monotonic() + asking.ANSWER_SECONDS
         known = self.feed.replica.agent(self.agent).version
         endpoint, secret = await shift_credentials(self.feed.tenant, self.visitor.user)

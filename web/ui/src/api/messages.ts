@@ -239,7 +239,10 @@ export interface RecentCall {
 
 export type ShiftEnd = Record<string, never>;
 
-export type ShiftStart = Record<string, never>;
+/** `endpoint` names one of the agent's own SIP phones; without it the browser gets a new account. */
+export interface ShiftStart {
+  endpoint?: string;
+}
 
 export interface ShiftStartedAck {
   code: "ok" | "pending";
