@@ -8,6 +8,8 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,6 +21,10 @@ pytestmark = [
     pytest.mark.redis,
     pytest.mark.usefixtures("clean_log"),
 ]
+
+
+SERVERS = ["daphne"]
+"""uvicorn joins as soon as the requirements bring a WebSocket library for it (`websockets`)."""
 
 
 def free_port() -> int:
@@ -43,15 +49,21 @@ async def serve(command: list[str], port: int) -> asyncio.subprocess.Process:
             return process
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+@dataclass
+class Server:
+    name: str
+    port: int
+
+
+@pytest.fixture(params=SERVERS)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     port = free_port()
     commands = {
         "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "config.asgi:application"],
         "uvicorn": ["-m", "uvicorn", "--port", str(port), "--lifespan", "off", "config.asgi:application"],
     }
     process = await serve(commands[request.param], port)
-    yield port
+    yield Server(request.param, port)
     process.terminate()
     await process.wait()
 
@@ -67,20 +79,20 @@ class Browser:
         )
 
 
-async def until(ws: aiohttp.ClientWebSocketResponse, kind: str) -> dict:
+async def until(ws: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
     async with asyncio.timeout(15):
         while True:
             message = await ws.receive()
             assert message.type is aiohttp.WSMsgType.TEXT, (message, ws.close_code)
-            frame = json.loads(message.data)
+            frame: dict[str, Any] = json.loads(message.data)
             if frame["type"] == kind:
                 return frame
 
 
 async def test_a_desk_over_tcp(server, bench):  # noqa: F811
-    port = f"{bench.host}:{server}"
+    port = f"{bench.host}:{server.port}"
     async with aiohttp.ClientSession() as http:
-        browser = Browser(http, server, port)
+        browser = Browser(http, server.port, port)
         asha = bench.people[0]
         ws = await browser.connect(asha.cookie)
         assert ws.protocol == "murima.v1"
@@ -92,7 +104,7 @@ async def test_a_desk_over_tcp(server, bench):  # noqa: F811
         identity = str(uuid.uuid4())
         await ws.send_json({"v": 1, "type": "shift.end", "id": identity, "data": {}})
         assert (await until(ws, "ack"))["id"] == identity
-        for wrong in ("null", f"http://{port}.evil.example", "http://ziwa.localhost"):
+        for wrong in ("null", f"http://{bench.host}.evil.example:{server.port}", "http://ziwa.localhost"):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await browser.connect(asha.cookie, wrong)
             assert refused.value.status == 403

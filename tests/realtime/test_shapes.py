@@ -1,4 +1,4 @@
-"""What is written down about messages is what is sent; and realtime keeps its hands off other people's tables."""
+"""What is written down about messages is what is sent; and realtime leaves other people's tables alone."""
 
 from __future__ import annotations
 

@@ -96,8 +96,9 @@ class World:
         call = CallId(uid(3, self.count))
         self.say(
             f.CallArrived(
-                call=call, node="a", channel=f"1.{self.count}", leg=part(call, 1), trunk="trunk", number=NumberId("n"),
-                party=PartyId(uid(4, self.count)), first_arrival=self.now, policy="0" * 64,
+                call=call, node="a", channel=f"1.{self.count}", leg=part(call, 1), trunk="trunk",
+                number=NumberId("n"), party=PartyId(uid(4, self.count)), first_arrival=self.now,
+                policy="0" * 64,
             )
         )  # fmt: skip
         return self.queue(self.view.calls[call], queue)
