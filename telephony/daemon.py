@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 import structlog
 
 from dialplan.follower import FallbackFollower
+from telephony.adapters.ami.link import AmiLink
 from telephony.adapters.ari.rest import Http
 from telephony.adapters.ari.switch import AriSwitch
 from telephony.adapters.bus.redis import RedisBus
@@ -292,6 +293,16 @@ async def real_parts(settings: Settings) -> Parts:
             published.updates, settings.dialplan, lambda name: http.request("PUT", f"asterisk/modules/{name}")
         )
         heard, followers["fallback"] = fallback, fallback.run
+    if settings.ami is not None:
+        address = settings.ami
+        link = AmiLink(
+            host=address.host,
+            port=address.port,
+            user=address.user,
+            password=address.password,
+            node=settings.node,
+        )
+        followers["ami"] = link.run
 
     async def close() -> None:
         await switch.close()
