@@ -34,7 +34,12 @@ WORLDS = "from tests.property.world import run\nfor seed in range(5): run(seed, 
 
 _QUIET = ("-x", "-q", "--noconftest", "--import-mode=importlib", "-p", "no:cacheprovider")
 
-EXCUSED: dict[str, str] = {}
+EXCUSED: dict[str, str] = {
+    "before == place": "saves taking out and putting back",
+    "before == seats": "saves taking out and putting back",
+    "before == labels": "saves counting down and up",
+    "len(self._heap) < 64 or len(self._heap) < 4 * len(self.due)": "saves trimming each time",
+}
 """Source text of a guard, as printed, to why it may be missing."""
 
 
@@ -97,7 +102,8 @@ class Copy:
 
     def stories(self) -> bool:
         """Whether the stories are green."""
-        stories = sorted(str(each) for each in (self.root / "tests/unit").glob(STORIES))
+        unit = self.root / "tests/unit"
+        stories = [str(unit / "test_contract.py"), *sorted(str(each) for each in unit.glob(STORIES))]
         return self._green("-m", "pytest", *_QUIET, *stories)
 
     def _green(self, *arguments: str) -> bool:

@@ -110,6 +110,14 @@ def test_nobody_is_diverted_from_a_ringing_phone_and_everybody_right_after_it():
     assert story.names() == ["OfferEnded", "AgentSetAside", "QueueLeft", "CallDiverted"]
 
 
+def test_a_ring_and_a_wait_that_end_at_the_same_instant_both_end():
+    story = Story(help={"max_wait_seconds": 20})
+    story.ready("ann")
+    story.enters()
+    story.later(20)
+    assert story.names() == ["OfferEnded", "AgentSetAside", "QueueLeft", "CallDiverted"]
+
+
 def test_a_queue_without_a_limit_diverts_nobody():
     story = Story(help={"max_wait_seconds": 0})
     call = story.enters()
