@@ -57,6 +57,13 @@ export const usePhone = defineStore('phone', () => {
   navigator.mediaDevices?.addEventListener?.('devicechange', () => void refreshDevices())
 
   addEventListener('pagehide', () => phone?.unload())
+  for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => void unlockAgain())
+
+  /** A reloaded page may make no sound until it is touched: the first touch mends it. */
+  async function unlockAgain(): Promise<void> {
+    if (ringerCheck.value !== 'failed' || !(await ringer.unlock())) return
+    ringerCheck.value = (await ringer.useDevice(choice.ringer)) ? 'ok' : 'failed'
+  }
 
   async function refreshDevices(): Promise<void> {
     devices.value = await listDevices()
