@@ -8,7 +8,7 @@ from telephony.contract.clock import SECOND
 from telephony.contract.facts import Intent
 from telephony.contract.policy import Strategy
 from telephony.engine import events as e
-from tests.fakes.floor_story import START, Story, agent_id, make_policy
+from tests.fakes.floor_story import START, Story, agent_id, make_policy, make_row
 
 
 def serve(story, call):
@@ -133,6 +133,28 @@ def test_who_cooled_is_asked_for_whichever_queue_has_callers_then():
     assert not story.rung(other)
     story.later(10)
     assert story.rung(other) == ann
+
+
+def test_who_became_ready_first_is_asked_first_and_a_new_row_changes_nothing_of_that():
+    story = Story()
+    zoe = story.ready("zoe")
+    story.later(1)
+    story.ready("ann")
+    story.later(1)
+    story.tell(e.RosterPublished(row=make_row("zoe", {"help": 0}, version=2)))
+    assert story.rung(story.enters()) == zoe
+
+
+def test_who_keeps_a_caller_is_counted_as_such():
+    story = Story()
+    call, ann = story.talks()
+    story.tell(e.LegGone(call=call, leg=story.call(call).agent_leg))
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, refused=True))
+    bob = story.ready("bob")
+    story.enters()
+    offer = story.facts(f.OfferMade)[0]
+    assert (offer.agent, offer.excluded) == (bob, (("keeping", 1),))
+    assert story.agent(ann).keeps == call
 
 
 def test_a_caller_whom_everybody_declined_does_not_stop_the_next_one():

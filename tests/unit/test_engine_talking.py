@@ -368,6 +368,20 @@ def test_torn_endings_are_mended_when_offers_open():
             assert story.orders() == ["RingAgent"]
 
 
+def test_a_wrap_up_that_ends_before_a_torn_ending_is_mended_takes_no_live_call_along():
+    story, ann, call, _ = talking()
+    mark = story.floor.view.seq
+    story.ask(a.HangUpCall(agent=ann, call=call))
+    story.log = [entry for entry in story.log if entry.seq <= mark + 2]
+    story.refold()
+    story.restart(opened=False)
+    story.later(31)
+    assert story.names() == ["WrapUpEnded"]
+    story.tell(e.OffersOpened())
+    assert story.names()[0] == "AgentLost"
+    assert story.call(call).state is CallState.KEPT
+
+
 def test_opening_again_mends_nothing_that_is_whole():
     story, ann, call, _leg = talking()
     story.ask(a.HoldCall(agent=ann, call=call))
