@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.web.kit_calls import START, CallScript, Script, whole_call
 from web.tenant.calls.history import fold
 
 TENANT = "t_abcdefghijkl"
-WHO = {"queue": str(uuid.uuid4()), "agent": str(uuid.uuid4())}
+WHO: dict[str, Any] = {"queue": str(uuid.uuid4()), "agent": str(uuid.uuid4())}
 
 
 def test_every_instant_of_a_call_is_wait_talk_or_hold():

@@ -8,7 +8,18 @@ from typing import Any
 from telephony.contract import facts as f
 from telephony.contract.clock import SECOND
 from telephony.contract.frames import Entry
-from telephony.contract.ids import AskId, CallId, TenantId, bridge, part
+from telephony.contract.ids import (
+    AgentId,
+    AskId,
+    CallId,
+    Endpoint,
+    NumberId,
+    PartyId,
+    QueueId,
+    TenantId,
+    bridge,
+    part,
+)
 
 START = 1_790_000_000 * SECOND
 
@@ -39,10 +50,10 @@ class CallScript:
     """One call's facts, spoken into a Script."""
 
     def __init__(self, script: Script, *, queue: str, agent: str, party: str = "", number: str = "") -> None:
-        self.script, self.queue, self.agent = script, queue, agent
+        self.script, self.queue, self.agent = script, QueueId(queue), AgentId(agent)
         self.id = CallId(str(uuid.uuid4()))
-        self.party = party or str(uuid.uuid4())
-        self.number = number or "unknown"
+        self.party = PartyId(party or str(uuid.uuid4()))
+        self.number = NumberId(number or "unknown")
         self.legs = 1
         self.visit = 0
 
@@ -74,11 +85,12 @@ class CallScript:
 
     def offer(self, at: float, *, agent: str | None = None, returning: bool = False) -> CallScript:
         self.legs += 1
-        self.agent = agent or self.agent
+        self.agent = AgentId(agent) if agent else self.agent
         self.script.say(
             at,
             f.OfferMade(
-                call=self.id, offer=part(self.id, self.legs), agent=self.agent, endpoint="d0123456789ab",
+                call=self.id, offer=part(self.id, self.legs), agent=self.agent,
+                endpoint=Endpoint("d0123456789ab"),
                 queue=self.queue, demand=self.queue, attempt=self.legs - 1, deadline=START,
                 returning=returning,
             ),
@@ -128,7 +140,7 @@ class CallScript:
         return self
 
 
-def whole_call(script: Script, start: float = 0, **who: str) -> CallScript:
+def whole_call(script: Script, start: float = 0, **who: Any) -> CallScript:
     """Waits 7 s, talks 20 s with 5 s of hold in it, wrap-up of 12.5 s."""
     call = CallScript(script, **who).arrive(start)
     call.offer(start + 1).answer(start + 7).hold(start + 10, start + 15)

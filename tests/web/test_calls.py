@@ -241,7 +241,7 @@ def test_erasing_a_caller_empties_every_place(world, api, monkeypatch):
     from web.tenant.calls.models import Call
 
     party = Call.objects.get(pk=call).party
-    assert services.caller_erase(actor=ACTOR, party=party) == 1
+    assert party is not None and services.caller_erase(actor=ACTOR, party=party) == 1
     row = api(world.boss).get(f"{CALLS}{call}/").json()
     assert row["caller_number"] is None and row["caller_name"] is None and erased == [str(party)]
 

@@ -13,6 +13,7 @@ from tests.web.api_cases import ResourceCases
 from web.shared.accounts import services as accounts
 from web.shared.accounts.models import TenantMembership
 from web.shared.api.problems import Conflict
+from web.shared.core import published
 from web.shared.core.actor import system
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.models import InboundNumber
@@ -28,7 +29,7 @@ CALLS = "/api/v1/calls/"
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was published, in order: the text "policy", or an agent's roster row."""
     seen: list[Any] = []
-    real_policy, real_roster = publishing.published.publish_policy, publishing.published.publish_roster
+    real_policy, real_roster = published.publish_policy, published.publish_roster
 
     def policy(*args: Any, **kwargs: Any) -> Any:
         seen.append("policy")
@@ -38,8 +39,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(row)
         return real_roster(row, *args, **kwargs)
 
-    monkeypatch.setattr(publishing.published, "publish_policy", policy)
-    monkeypatch.setattr(publishing.published, "publish_roster", roster)
+    monkeypatch.setattr(published, "publish_policy", policy)
+    monkeypatch.setattr(published, "publish_roster", roster)
     return seen
 
 
@@ -94,7 +95,7 @@ def test_who_may_no_longer_work_here_leaves_the_roster(queue, make_user, tenant)
         services.member_add(actor=ACTOR, queue=queue, user_id=user.pk)
 
     def active() -> list[bool]:
-        rows = {row.agent: row.active for row in publishing.published.roster(tenant.pk)}
+        rows = {str(row.agent): row.active for row in published.roster(tenant.pk)}
         return [rows[str(user.pk)] for user in users]
 
     assert active() == [True, True]
@@ -131,7 +132,7 @@ def test_nothing_is_written_when_it_cannot_be_published(tenant, monkeypatch):
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the table is not there")
 
-    monkeypatch.setattr(publishing.published, "publish_policy", broken)
+    monkeypatch.setattr(published, "publish_policy", broken)
     with pytest.raises(RuntimeError):
         services.queue_create(actor=ACTOR, values={"name": "Help"})
     assert not CallQueue.all_objects.exists()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from telephony.contract import facts as f
 from telephony.contract.clock import to_datetime
+from telephony.contract.ids import AgentId
 from telephony.contract.policy import WRAPUP_TIMEOUT
 from telephony.sealing import Caller
 from tests.web.kit_calls import START, CallScript, Script, whole_call
@@ -89,7 +90,7 @@ def everything() -> dict[str, list[Any]]:
         skipped = {"created_at", "updated_at", "revision", "parked_at"}
         if model in (QueueVisit, Segment):
             skipped.add("id")
-        manager = getattr(model, "all_objects", model.objects)  # type: ignore[attr-defined]
+        manager = getattr(model, "all_objects", model.objects)
         found[model.__name__] = sorted(
             [sorted((k, str(v)) for k, v in row.items() if k not in skipped) for row in manager.values()]
         )
@@ -187,7 +188,7 @@ def test_a_call_that_cannot_be_applied_is_parked_alone(tenant, who, callers, tog
     assert (str(parked.call_id), parked.error) == (bad.id, "IntegrityError")
     assert Call.objects.get(pk=good.id).talk == timedelta(seconds=20)
     assert Call.objects.filter(pk=bad.id).count() == (0 if together else 1)  # as far as it could be applied
-    assert CallEvent.objects.filter(call=bad.id).count() == len(script.entries) // 2
+    assert CallEvent.objects.filter(call=uuid.UUID(bad.id)).count() == len(script.entries) // 2
     CallQueue.objects.create(pk=bad.queue, name="It exists now")
     assert intake.retry_parked(tenant.pk) == (1, 0)
     assert Call.objects.get(pk=bad.id).talk == timedelta(seconds=20)
@@ -267,7 +268,7 @@ def test_an_ask_is_sent_again_under_its_id_and_given_up_in_the_end(tenant, who, 
 def test_facts_about_agents_only_move_the_position(tenant, callers):
     script = Script(tenant.pk)
     script.say(0, f.OwnerStarted(build="x"))
-    script.say(0, f.ShiftEnded(agent=str(uuid.uuid4()), reason="agent"))
+    script.say(0, f.ShiftEnded(agent=AgentId(str(uuid.uuid4())), reason="agent"))
     assert intake.take(tenant.pk, script.entries).taken == 2
     assert intake.position() == 2 and not CallEvent.objects.exists()
 

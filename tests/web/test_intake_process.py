@@ -83,7 +83,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def make_world(tenant: Any, make_user: Callable[..., Any]) -> dict[str, str]:
+def make_world(tenant: Any, make_user: Callable[..., Any]) -> dict[str, Any]:
     with tenant_context(tenant.pk):
         queue = CallQueue.objects.create(name="Help")
     return {"queue": str(queue.pk), "agent": str(make_user("agent").pk)}
