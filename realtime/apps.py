@@ -8,6 +8,7 @@ class RealtimeConfig(AppConfig):
     label = "realtime"
 
     def ready(self) -> None:
-        from realtime import access
+        from realtime import access, closing
 
         access.connect()
+        closing.allow_standard_codes()
