@@ -192,3 +192,20 @@ def test_no_agent_is_rung_for_two_queues_at_once():
     story.ready("ann", {"a": 0, "b": 0})
     story.tell(e.OffersOpened())
     assert story.rung(first) and not story.rung(second)
+
+
+def test_a_restart_forgets_neither_who_cools_nor_whose_caller_is_kept():
+    story = Story()
+    ann = story.ready("ann")
+    call = story.enters()
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, cause=17))
+    story.restart()
+    assert not story.rung(call)
+    story.later(10)
+    assert story.rung(call) == ann
+    story.answers(call)
+    story.tell(e.LegGone(call=call, leg=story.call(call).agent_leg))
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, refused=True))
+    assert not story.rung(call)
+    story.restart()
+    assert story.rung(call) == ann
