@@ -53,6 +53,15 @@ export function preciseTime(instant: string, locale: string): string {
   return written(instant, locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
 }
 
+/** The name of a language by its code, in the reader's language; the code itself when it names none. */
+export function languageName(code: string, locale: string): string {
+  try {
+    return new Intl.DisplayNames(locale, { type: 'language' }).of(code) ?? code
+  } catch {
+    return plainText(code)
+  }
+}
+
 const TWO_DIGIT =
   '20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98'
 const COUNTRY = new Set(['1', '7', ...TWO_DIGIT.split(' ')])
