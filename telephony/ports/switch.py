@@ -51,6 +51,8 @@ class CallerCame:
     number: str
     name: str
     """Number and name come from outside: cleaned of control and bidirectional characters, bounded."""
+    adopted: bool = False
+    """Found in a list instead of announced by an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

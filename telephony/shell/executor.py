@@ -109,6 +109,9 @@ class Executor:
             await self._switches[node].carry_out(command, lane, shown)
         except SwitchError as error:
             self._failed(node, command, error)
+        except Exception as error:  # one command's defect is not the end of every call
+            log.exception("command_broke", node=node, command=kind, error=type(error).__name__)
+            self._failed(node, command, SwitchError(kind, 0))
         else:
             meters.COMMAND_SECONDS.labels(kind).observe(monotonic() - moment)
 

@@ -58,7 +58,7 @@ class Interpreter:
             case _:
                 return None
 
-    def came(self, note: s.CallerCame, now: Instant, adopted: bool = False) -> Posted | GiveBack:
+    def came(self, note: s.CallerCame, now: Instant) -> Posted | GiveBack:
         self._hints.pop(note.channel, None)
         number = self._directory.number(note.trunk, note.dialled)
         if number is None:
@@ -77,7 +77,7 @@ class Interpreter:
             trunk=note.trunk,
             number=served,
             first_arrival=note.first_arrival,
-            adopted=adopted,
+            adopted=note.adopted,
         )
         return tenant, event
 

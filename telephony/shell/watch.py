@@ -9,6 +9,7 @@ nothing is suspect any more and nobody is in the dialplan's retry loop, or three
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from time import monotonic
 
 import structlog
@@ -97,7 +98,16 @@ class Watch:
                     self.take(note)
 
     def take(self, note: s.Note) -> None:
-        read = self._interpreter.read(note, self._clock.now())
+        """Post what a note means. A note that breaks us is counted and left out: it would come again with
+        the next list, and must not end every call each time."""
+        try:
+            read = self._interpreter.read(note, self._clock.now())
+        except Exception as error:
+            meters.BROKEN.labels(self.node, type(note).__name__).inc()
+            log.exception(
+                "note_broke", node=self.node, note_kind=type(note).__name__, error=type(error).__name__
+            )
+            return
         if isinstance(read, GiveBack):
             self._refuse(read)
         elif read is not None:
@@ -264,13 +274,8 @@ class Watch:
 
     def _adopt(self, channel: s.ChannelSeen) -> None:
         note = self._switch.caller(channel)
-        if note is None:
-            return
-        read = self._interpreter.came(note, self._clock.now(), adopted=True)
-        if isinstance(read, GiveBack):
-            self._refuse(read)
-        else:
-            self._runtime.post(*read)
+        if note is not None:
+            self.take(replace(note, adopted=True))
 
     # --- time-outs ----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from telephony.engine import commands as c
 from telephony.ports.switch import (
     CallerCame,
     ChannelLeft,
+    DeviceSeen,
     Doubt,
     LegRefused,
     Note,
@@ -232,7 +233,9 @@ async def test_provisioned_phone_registers_with_the_digest_and_is_seen(
 
 
 def _reached(listener: Listener, name: Endpoint) -> bool | None:
-    seen = [each.reachable for each in listener.notes if getattr(each, "endpoint", None) == name]
+    seen = [
+        each.reachable for each in listener.notes if isinstance(each, DeviceSeen) and each.endpoint == name
+    ]
     return seen[-1] if seen else None
 
 
@@ -378,7 +381,7 @@ async def test_overflow_becomes_a_doubt(fake: FakeAri) -> None:
             break
     seen = [await anext(notes) for _ in range(6)]
     assert [type(each) for each in seen] == [CallerCame] * 5 + [Doubt]
-    await notes.aclose()
+    await notes.aclose()  # type: ignore[attr-defined]
     await switch.close()
 
 
@@ -403,6 +406,25 @@ async def test_cut_control_socket_is_opened_again_within_the_command(
     fake.cut("murima-0-ctl-4")
     await listener.switch.carry_out(c.HangUpLeg(call=of, leg=part(of, 2)), 4, "")
     assert fake.requests[-1][:2] == ("DELETE", f"channels/{of}.2")
+
+
+async def test_leg_that_has_not_entered_yet_is_dialled_again(fake: FakeAri, listener: Listener) -> None:
+    fake.registered["d0123456789ab"] = "online"
+    fake.late_entries = 3
+    await listener.switch.carry_out(ring(call(), "d0123456789ab"), 0, "x")
+    dials = [uri for _, uri, _ in fake.requests if uri.endswith("/dial")]
+    assert len(dials) == 4
+
+
+async def test_leg_that_never_enters_fails(
+    fake: FakeAri, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.adapters.ari.switch.ENTRY_TRIES", 3)
+    fake.registered["d0123456789ab"] = "online"
+    fake.late_entries = 100
+    with pytest.raises(SwitchError) as error:
+        await listener.switch.carry_out(ring(call(), "d0123456789ab"), 0, "x")
+    assert error.value.status == 409
 
 
 async def test_hostile_ids_never_leave(fake: FakeAri, listener: Listener) -> None:

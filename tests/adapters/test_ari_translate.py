@@ -1,5 +1,6 @@
 """From Asterisk's events to notes: pure."""
 
+import msgspec
 import pytest
 
 from telephony.adapters.ari import commands, provision, translate, wire
@@ -15,7 +16,7 @@ APP = "murima-0"
 
 
 def note(kind: str, **fields: object) -> s.Note | None:
-    frame = wire.msgspec.json.encode({"type": kind, "application": APP, **fields})
+    frame = msgspec.json.encode({"type": kind, "application": APP, **fields})
     return translate.note(wire.decode(frame)[1], node="a", application=APP)
 
 
@@ -113,7 +114,7 @@ def test_phones_are_reachable_by_the_endpoints_state(kind: str) -> None:
 def test_caller_of_a_list_is_the_caller_of_the_event() -> None:
     listed = wire.decode_as(
         wire.Channel,
-        wire.msgspec.json.encode(
+        msgspec.json.encode(
             channel(number="+254711000001")
             | {"dialplan": {"app_name": "Stasis", "app_data": "murima-0,inbound,trunk,+1,1767225600.25"}}
         ),

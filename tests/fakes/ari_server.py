@@ -24,6 +24,8 @@ class FakeAri:
         self.variables: dict[str, str] = {}
         self.registered: dict[str, str] = {}
         self.silent = False
+        self.late_entries = 0
+        """How many dials find that the leg has not entered yet."""
         self.pongs = True
         self.connects = 0
         self.sockets: dict[str, web.WebSocketResponse] = {}
@@ -158,6 +160,9 @@ class FakeAri:
             return self._create(body)
         if rest[0] not in self.channels:
             return 404, {"message": "Channel not found"}
+        if rest[-1] == "dial" and self.late_entries:
+            self.late_entries -= 1
+            return 409, {"message": "Channel not in Stasis application"}
         if method == "DELETE" and len(rest) == 1:
             del self.channels[rest[0]]
         return 204, None

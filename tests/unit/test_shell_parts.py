@@ -87,7 +87,8 @@ class Hand:
 
 
 async def test_door_notices_a_stall_before_anything_else_happens() -> None:
-    hand, stalls = Hand(), []
+    hand = Hand()
+    stalls: list[float] = []
     door = Door(hand)
     door.on_stall = stalls.append
     assert door.check()
