@@ -83,6 +83,16 @@ def test_a_call_becomes_rows(tenant, who, callers):
     assert Segment.objects.count() == 2
 
 
+def test_a_hostile_name_is_a_text_like_any_other(tenant, who, callers):
+    script = Script(tenant.pk)
+    call = whole_call(script, **who)
+    name = "<img onerror=alert(1)>\x00\u202e'; DROP TABLE x" + "x" * 500
+    callers[call.party] = Caller(number="not a number\x00", name=name)
+    assert intake.take(tenant.pk, script.entries).parked == 0
+    row = Call.objects.get()
+    assert (row.caller_number, row.caller_name) == ("not a number", name.replace("\x00", "")[:200])
+
+
 def everything() -> dict[str, list[Any]]:
     """All that the intake wrote, without times of writing and generated keys."""
     found: dict[str, list[Any]] = {}

@@ -98,14 +98,16 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
 def _new(tenant_id: str, region: str, history: fold.History) -> Call:
     """A row with what is found once: the caller and the contact."""
     who = parties.read(tenant_id, history.party)
-    raw = "" if who is None else who.number
+    # The daemon has cleaned both; what PostgreSQL cannot hold must not park a call all the same.
+    raw = "" if who is None else who.number.replace("\x00", "")
+    name = "" if who is None else who.name.replace("\x00", "")
     number = phone_numbers.guess_e164(raw, region) or raw[:50]
     matches = contacts.find_by_number(number) if number else []
     return Call(
         id=uuid.UUID(history.call),
         party=uuid.UUID(history.party),
         caller_number=number,
-        caller_name="" if who is None else who.name[:200],
+        caller_name=name[:200],
         contact=matches[0] if matches else None,
         number_id=_uuid_or_none(history.number),
     )

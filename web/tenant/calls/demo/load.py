@@ -19,6 +19,7 @@ from django.db import transaction
 from telephony.contract.roster import DeviceKind
 from web.shared.accounts import services as accounts
 from web.shared.accounts.onboarding import person_add, tenant_create
+from web.shared.accounts.queries import people_of
 from web.shared.core import keys
 from web.shared.core.actor import system
 from web.shared.tenants.context import public_context, tenant_context
@@ -93,6 +94,9 @@ def _organisation(one: world.Organisation) -> dict[str, Any]:
 def _person(tenant: Tenant, person: world.Person, renewed: bool) -> Any:
     password = password_of(person)
     with public_context():
+        known = people_of(tenant.pk).filter(user__email=person.email, role__name=person.role).first()
+        if known is not None and not renewed:
+            return known.user
         user = person_add(
             actor=ACTOR,
             tenant=tenant,
