@@ -287,17 +287,23 @@ async def test_asterisk_survives_phones_that_report_while_the_daemon_disconnects
     phones = [Agent(("127.0.0.1", stack.ports["sip"]), name, "pw") for name in names]
     for phone in phones:
         await phone.__aenter__()
-    for _ in range(12):
+    for n in range(40):
         listener = Listener(
             AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
         )
         await listener.until_note(SwitchUp)
-        storm = asyncio.gather(*(phone.register() for phone in phones))
+        storm = [asyncio.create_task(_come_and_go(phone)) for phone in phones]
+        await asyncio.sleep(0.002 * (n % 10))
         await listener.close()
-        await storm
+        await asyncio.gather(*storm)
     for phone in phones:
         await phone.__aexit__()
     assert stack.keeper.status()["asterisk"]["pid"] == started
+
+
+async def _come_and_go(phone: Agent) -> None:
+    for expires in (0, 300, 0, 300):
+        await phone.register(expires)
 
 
 # --- on the fake only: what a real one does not do on demand ----------------------------------------------
