@@ -66,7 +66,8 @@ class Door:
             await self._open.wait()
 
     async def tick(self) -> None:
-        """Runs for ever beside the loop's work."""
+        """Runs for ever beside the loop's work. What was before it began is no stall."""
+        self._ticked = self._clock()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.check()
