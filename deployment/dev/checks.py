@@ -20,7 +20,7 @@ from deployment.dev.stack import Stack
 CHECKS = (
     ("makemigrations", "--check", "--dry-run", "--verbosity", "1"),
     ("api_schema", "--check"),
-    ("bus_schema", "--check"),
+    ("bus_types", "--check"),
 )
 
 

@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 
-SERVERS = ["daphne"]
+SERVERS = ["daphne", "uvicorn"]
 """uvicorn joins as soon as the requirements bring a WebSocket library for it (`websockets`)."""
 
 

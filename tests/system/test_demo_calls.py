@@ -42,7 +42,7 @@ async def test_calls_placed_are_rows_and_are_written_up(murima: World) -> None:
 
     def finished() -> list[dict[str, Any]]:
         rows = [call for call in _calls(murima) if call["id"] not in before]
-        done = all(call["status"] == "ended" and (call["disposition"] or not call["agent"]) for call in rows)
+        done = all(call["ended_at"] and (call["disposition"] or not call["agent"]) for call in rows)
         return rows if len(rows) == int(found[1]) and done else []
 
     rows = await soon(finished, 45, "every call's row")

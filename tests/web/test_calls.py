@@ -70,7 +70,7 @@ def test_a_call_reads_as_the_surface_promises(world, api):
     call = world.call(0, name="Caller")
     body = api(world.boss).get(f"{CALLS}{call}/").json()
     assert body["tenant"] == world.tenant.pk and body["direction"] == "inbound"
-    assert body["status"] == "ended" and body["outcome"] == "completed"
+    assert body["status"] == "completed" and body["outcome"] == "completed"
     assert body["caller_number"] == "+254712345678" and body["caller_name"] == "Caller"
     assert body["contact"] == {"id": str(contact.pk), "name": "Amina"}
     assert body["queue"] == {"id": str(world.queue.pk), "name": "Help"}
@@ -113,7 +113,7 @@ def test_an_agent_sees_own_calls_and_the_history_of_whom_they_served(world, api)
     assert api(world.agent).get(f"{CALLS}{strangers}/events/").status_code == 404
     assert listed(world.boss, f"?agent={world.agent.pk}") == {mine}
     assert listed(world.boss, "?started_at[gte]=2100-01-01T00:00:00Z") == set()
-    assert listed(world.boss, f"?queue={world.queue.pk}&status=ended,talking") == {mine, history, strangers}
+    assert listed(world.boss, f"?queue={world.queue.pk}&status=completed,answered") == {mine, history, strangers}
     assert api(world.boss).get(f"{CALLS}?colour=red").status_code == 400
     assert api().get(CALLS).status_code == 401
 
@@ -124,7 +124,7 @@ def test_a_missed_call_shows_an_agent_nothing(world, api):
     call.offer(20, agent=str(world.other.pk)).answer(25)
     intake.take(world.tenant.pk, world.script.entries)
     assert api(world.agent).get(f"{CALLS}{call.id}/").status_code == 404
-    assert api(world.other).get(f"{CALLS}{call.id}/").json()["status"] == "talking"
+    assert api(world.other).get(f"{CALLS}{call.id}/").json()["status"] == "answered"
 
 
 def test_a_draft_is_kept_from_the_first_key_and_never_lost_in_silence(world, api):

@@ -12,10 +12,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from telephony.contract.clock import from_datetime, to_text
-from telephony.contract.view import CallState
 from web.shared.accounts import queries as accounts
 from web.shared.accounts.registry import Scope
 from web.shared.tenants.context import current_tenant_id
+from web.tenant.calls.choices import ALIVE
 from web.tenant.calls.models import Call, CallDraft, CallQueue, NotReadyReason, Segment
 from web.tenant.contacts import phone_numbers
 from web.tenant.contacts import queries as contacts
@@ -36,7 +36,7 @@ def visible_calls(queryset: QuerySet[Call], user_id: uuid.UUID, scope: Scope) ->
 def may_write_about(call_id: uuid.UUID, user_id: uuid.UUID, scope: Scope) -> bool:
     """Whether a draft of this person about this call is kept. While a call lives its rows may lag behind what
     the agent sees, so then nobody is refused: a draft is read by its writer alone."""
-    ended = Call.objects.filter(pk=call_id, status=CallState.ENDED.value)
+    ended = Call.objects.filter(pk=call_id).exclude(status__in=ALIVE)
     return not ended.exists() or visible_calls(ended, user_id, scope).exists()
 
 

@@ -16,9 +16,12 @@ from typing import Any
 from django.db import connection
 
 from telephony.contract.clock import Duration, Instant, to_datetime
+from telephony.contract.facts import CallOutcome
 from telephony.contract.policy import WRAPUP_TIMEOUT
+from telephony.contract.view import CallState
 from web.shared.core import parties
 from web.tenant.calls import history as fold
+from web.tenant.calls.choices import CallStatus
 from web.tenant.calls.models import Call, CallDisposition, QueueVisit, Segment, WrapUp
 from web.tenant.contacts import phone_numbers
 from web.tenant.contacts import queries as contacts
@@ -113,10 +116,24 @@ def _new(tenant_id: str, region: str, history: fold.History) -> Call:
     )
 
 
+_ENDED = {
+    CallOutcome.COMPLETED: CallStatus.COMPLETED,
+    CallOutcome.ABANDONED: CallStatus.ABANDONED,
+    CallOutcome.DIVERTED: CallStatus.DIVERTED,
+}
+
+
+def status_of(history: fold.History) -> str:
+    """The status that readers see, in the words of their trade."""
+    if history.status is CallState.ENDED:
+        return _ENDED.get(CallOutcome(history.outcome), CallStatus.FAILED).value
+    return (CallStatus.ANSWERED if history.answered else CallStatus.RINGING).value
+
+
 def _fill(
     call: Call, history: fold.History, wrap_up: WrapUp | None, codes: dict[str, CallDisposition]
 ) -> None:
-    call.status, call.outcome = history.status.value, history.outcome
+    call.status, call.outcome = status_of(history), history.outcome
     call.queue_id, call.agent_id = _uuid(history.queue), _uuid(history.agent)
     call.started_at = to_datetime(history.started)
     call.answered_at, call.ended_at = _moment(history.answered), _moment(history.ended)

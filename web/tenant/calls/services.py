@@ -18,13 +18,13 @@ from django.utils import timezone
 
 from telephony.contract.asks import FinishWrapUp
 from telephony.contract.ids import AgentId, CallId
-from telephony.contract.view import CallState
 from web.shared.api.problems import Conflict
 from web.shared.core import audit, parties
 from web.shared.core import services as base
 from web.shared.core.actor import Actor, ActorKind
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.calls import outbox, queries
+from web.tenant.calls.choices import ALIVE
 from web.tenant.calls.models import Call, CallDisposition, CallDraft, NotReadyReason, WrapUp
 from web.tenant.calls.models.wrap_up import MAX_NOTE
 from web.tenant.calls.routing import (
@@ -142,7 +142,7 @@ def _chosen_disposition(code: str, note: str) -> CallDisposition:
 
 def _refuse_a_strangers_call(call_id: uuid.UUID, user_id: uuid.UUID) -> None:
     """While a call lives its rows may lag; the intake leaves out what somebody wrote who never talked."""
-    over = Call.objects.filter(pk=call_id, status=CallState.ENDED.value).exists()
+    over = Call.objects.filter(pk=call_id).exclude(status__in=ALIVE).exists()
     if over and not queries.has_talked(call_id, user_id):
         raise base.refuse(call="This was not a call of yours.")
 

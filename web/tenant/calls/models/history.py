@@ -15,14 +15,14 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from telephony.contract.view import CallState
 from web.shared.core.models import BaseModel
 from web.tenant.calls.choices import (
+    ALIVE,
     CALL_OUTCOMES,
-    CALL_STATUSES,
     LEG_ENDS,
     OFFER_OUTCOMES,
     VISIT_OUTCOMES,
+    CallStatus,
     Direction,
     SegmentKind,
 )
@@ -34,7 +34,7 @@ class Call(BaseModel):
     """A call; its id is the one the daemon gave it."""
 
     direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.INBOUND)
-    status = models.CharField(max_length=10, choices=CALL_STATUSES, default=CallState.ARRIVED.value)
+    status = models.CharField(max_length=10, choices=CallStatus.choices, default=CallStatus.RINGING)
     outcome = models.CharField(max_length=10, choices=CALL_OUTCOMES, blank=True)
     party = models.UUIDField(null=True, blank=True, db_index=True)
     caller_number = models.CharField(max_length=50, blank=True)
@@ -71,7 +71,11 @@ class Call(BaseModel):
             models.Index(fields=["agent", "-started_at"], name="call_by_agent"),
             models.Index(fields=["contact", "-started_at"], name="call_by_contact"),
             models.Index(fields=["queue", "-started_at"], name="call_by_queue"),
-            models.Index(fields=["status"], name="call_alive", condition=~models.Q(status="ended")),
+            models.Index(
+                fields=["status"],
+                name="call_alive",
+                condition=models.Q(status__in=[one.value for one in ALIVE]),
+            ),
             models.Index(fields=["caller_number", "-started_at"], name="call_by_number"),
         ]
 

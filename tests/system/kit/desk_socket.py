@@ -125,6 +125,9 @@ class Socket:
             self.state["call"] = None if data["state"] == "ended" else data
         elif kind == "pop":
             self.state["pop"] = data
+        elif kind == "queue.state":
+            others = [each for each in self.state.get("queues", []) if each["id"] != data["id"]]
+            self.state["queues"] = [*others, data]
         elif kind == "notice" and data["code"] in ("live", "stale", "offline"):
             self.state["live"] = data["code"]
 
