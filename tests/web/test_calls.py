@@ -113,7 +113,8 @@ def test_an_agent_sees_own_calls_and_the_history_of_whom_they_served(world, api)
     assert api(world.agent).get(f"{CALLS}{strangers}/events/").status_code == 404
     assert listed(world.boss, f"?agent={world.agent.pk}") == {mine}
     assert listed(world.boss, "?started_at[gte]=2100-01-01T00:00:00Z") == set()
-    assert listed(world.boss, f"?queue={world.queue.pk}&status=completed,answered") == {mine, history, strangers}
+    either = f"?queue={world.queue.pk}&status=completed,answered"
+    assert listed(world.boss, either) == {mine, history, strangers}
     assert api(world.boss).get(f"{CALLS}?colour=red").status_code == 400
     assert api().get(CALLS).status_code == 401
 
