@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ async def world(tmp_path):
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def text(directory) -> str:
+def text(directory: Path) -> str:
     return (directory / "extensions-fallback.conf").read_text()
 
 
