@@ -11,6 +11,7 @@ load. A From display may hold anything, however hostile; it is sent as it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from deployment.dev.sip.line import ALLOW, Address, Call, Line
 from deployment.dev.sip.media import Media
@@ -73,6 +74,15 @@ class OutgoingCall(Call):
         headers.append(("CSeq", f"{self.invite.get('cseq').split()[0]} CANCEL"))
         self.line.send(Message(f"CANCEL {self.request_uri} SIP/2.0", headers), self.peer)
         await self.final(5)
+
+    async def hang_up(self, reason: str = "") -> None:
+        """BYE, or CANCEL while nothing has answered; should the answer cross that, BYE all the same."""
+        if self.answered_at is None and not self.over:
+            with contextlib.suppress(TimeoutError):
+                await self.cancel()
+            if self.answered_at is None:
+                await self.finish()
+        await super().hang_up(reason)
 
     def response(self, message: Message) -> None:
         """Answers to the INVITE; those to others are the line's business."""
