@@ -17,6 +17,7 @@ import pytest
 from deployment.dev.stack import Stack
 from tests.stack_plugin import private_stack
 from tests.system.kit import desk as desks
+from tests.system.kit import survival
 from tests.system.kit.rest import Rest
 from tests.system.kit.sip import Caller
 
@@ -77,6 +78,13 @@ def murima() -> Iterator[World]:
     """Every process, two demo tenants, nothing borrowed."""
     with private_stack({"postgres", "redis", "asterisk", "murima"}) as stack:
         yield World(stack, stack.run())
+
+
+@pytest.fixture(scope="session")
+def battered() -> Iterator[survival.Field]:
+    """A stack of its own for tests that kill and hold its parts, with a capture of what is asked of ARI."""
+    with survival.field() as made:
+        yield made
 
 
 @pytest.fixture
