@@ -25,6 +25,7 @@ from telephony.adapters.ami.link import AmiLink
 from telephony.adapters.ari.rest import Http
 from telephony.adapters.ari.switch import AriSwitch
 from telephony.adapters.bus.redis import RedisBus
+from telephony.adapters.journal import JournalFiles
 from telephony.adapters.log.claim import DatabaseNeeded
 from telephony.adapters.log.log import FileLog
 from telephony.adapters.log.published import PublishedFeed
@@ -34,6 +35,7 @@ from telephony.contract.policy import QueuePolicy
 from telephony.engine import commands as c
 from telephony.engine import events as e
 from telephony.ports.bus import Bus
+from telephony.ports.journal import Recorder
 from telephony.ports.log import Fenced, Log
 from telephony.ports.published import Published, Sealer
 from telephony.ports.switch import Switch, SwitchTooOld
@@ -75,6 +77,7 @@ class Parts:
     switches: dict[str, Switch]
     older: Callable[[TenantId, str], QueuePolicy | None] = lambda tenant, digest: None
     followers: dict[str, Work] = field(default_factory=dict)
+    recorder: Recorder | None = None
     close: Callable[[], Awaitable[None]] = _nothing
 
 
@@ -143,6 +146,7 @@ class Daemon:
             submit=lambda commands: self._executor.submit(commands),
             older=self._parts.older,
             build=self._build,
+            recorder=self._parts.recorder,
         )
 
     def _watch_all(self, runtime: Runtime) -> None:
@@ -304,7 +308,11 @@ async def real_parts(settings: Settings) -> Parts:
         )
         followers["ami"] = link.run
 
+    recorder = JournalFiles(settings.journal, build()) if settings.journal is not None else None
+
     async def close() -> None:
+        if recorder is not None:
+            await asyncio.to_thread(recorder.close)
         await switch.close()
         await http.close()
         await journal.close()
@@ -317,6 +325,7 @@ async def real_parts(settings: Settings) -> Parts:
         switches={settings.node: switch},
         older=published.queue_policy,
         followers=followers,
+        recorder=recorder,
         close=close,
     )
 

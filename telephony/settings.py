@@ -48,6 +48,8 @@ class Settings:
     metrics_host: str
     metrics_port: int
     log_level: str
+    journal: Path | None
+    """Where what reaches the floors is written down; None when it is not."""
 
     @property
     def facts(self) -> Path:
@@ -109,6 +111,13 @@ class _Reader:
             return "", 0
         return host, int(port)
 
+    def journal(self) -> Path | None:
+        development = self.text("MURIMA_ENV", "development").lower() == "development"
+        wanted = self.choice("MURIMA_JOURNAL", "1" if development else "0", ("0", "1"))
+        return (
+            Path(self.text("MURIMA_HOME", ".murima")).absolute() / "data/journal" if wanted == "1" else None
+        )
+
     def ami(self, name: str) -> AmiAddress | None:
         found = self.text(name, "")
         if not found:
@@ -144,6 +153,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         metrics_host=host,
         metrics_port=port,
         log_level=reader.choice("MURIMA_LOG_LEVEL", "info", LEVELS),
+        journal=reader.journal(),
     )
     if reader.problems:
         raise BadSettings("\n".join(reader.problems))

@@ -7,8 +7,8 @@ is a fact (`PolicyAdopted`).
 
 from collections.abc import Iterable
 
-from telephony.contract.ids import NumberId, QueueId
-from telephony.contract.policy import Policy, QueuePolicy, Strategy
+from telephony.contract.ids import NumberId, QueueId, TenantId
+from telephony.contract.policy import Manifest, Policy, QueuePolicy, Strategy
 from telephony.contract.view import CallView
 
 
@@ -43,6 +43,15 @@ class Book:
         """Drop the blobs that neither the policy in force nor `needed` names."""
         keep = dict.fromkeys((*self._hashes.values(), *needed))
         self._blobs = {each: self._blobs[each] for each in keep if each in self._blobs}
+
+    def policies(self, tenant: TenantId) -> list[Policy]:
+        """What another book must be given to look things up as this one does."""
+        found = [] if self.current is None else [self.current]
+        for blob, queue in self._blobs.items():
+            if blob not in self._hashes.values():
+                pinned = Manifest(tenant=tenant, version=0, queues=((queue.queue, blob),), numbers=())
+                found.append(Policy(hash="", manifest=pinned, queues={queue.queue: queue}))
+        return found
 
     def entry(self, number: NumberId) -> tuple[QueueId, str] | None:
         """(queue, hash of its policy) of a dialled number, None when nobody serves it."""

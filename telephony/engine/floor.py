@@ -16,7 +16,7 @@ from typing import Any
 from telephony.contract import facts as f
 from telephony.contract.clock import Instant
 from telephony.contract.frames import Entry
-from telephony.contract.ids import AgentId, CallId
+from telephony.contract.ids import AgentId, CallId, TenantId
 from telephony.contract.policy import Policy
 from telephony.contract.roster import DeviceKind
 from telephony.contract.view import CallState, CallView, View
@@ -76,6 +76,10 @@ class Floor:
         if due is None or other is None:
             return due if other is None else other
         return min(due, other)
+
+    def policies(self) -> list[Policy]:
+        """What a floor that goes on from this view must be built with."""
+        return self._book.policies(TenantId(self.view.tenant))
 
     # --- for tests and doubts -------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from telephony.engine import commands as c
 from telephony.engine import events as e
 from telephony.engine.floor import Floor, Step
 from telephony.ports.bus import Bus
+from telephony.ports.journal import Recorder
 from telephony.ports.log import Fenced, Log
 from telephony.shell import meters
 from telephony.shell.clock import EngineClock
@@ -70,10 +71,11 @@ class Runtime:
         submit: Callable[[list[c.SwitchCommand]], None],
         build: str,
         older: Callable[[TenantId, str], QueuePolicy | None] = lambda tenant, digest: None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._log, self._bus, self._clock, self._door = log, bus, clock, door
         self._directory, self._parties, self._submit = directory, parties, submit
-        self._build, self._older = build, older
+        self._build, self._older, self._recorder = build, older, recorder
         self._ready: deque[TenantId] = deque()
         self._scheduled = False
         self._drained: list[asyncio.Future[None]] = []
@@ -236,6 +238,8 @@ class Runtime:
         started = monotonic()
         kind = "Wake" if event is None else type(event).__name__
         try:
+            if self._recorder is not None:
+                self._recorder.note(tenancy.floor, event, now)
             step = tenancy.floor.wake(now) if event is None else tenancy.floor.step(event, now)
         except Exception as error:
             log.exception("floor_broke", tenant=tenant, event_kind=kind, error=type(error).__name__)
