@@ -103,9 +103,9 @@ def test_committed_facts_become_rows_with_the_callers_name(tenants, make_user, p
         with tenant_context(tenants[0].pk):
             return Call.objects.values_list("status", "caller_name").filter(pk=call.id).first()
 
-    until(lambda: state() == ("waiting", "Amina"))
+    until(lambda: state() == ("ringing", "Amina"))
     commit(script.entries[4:])
-    until(lambda: state() == ("ended", "Amina"))
+    until(lambda: state() == ("completed", "Amina"))
     with tenant_context(tenants[0].pk):
         row = Call.objects.get()
         assert row.caller_number == "+254712345678" and row.last_seq >= script.seq - 2
