@@ -78,6 +78,13 @@ class Socket:
         found: dict[str, Any] = frame["data"]
         return found
 
+    async def send(self, text: str | bytes) -> None:
+        """Send something as it is; what answers it is in `log`."""
+        if isinstance(text, bytes):
+            await self._socket.send_bytes(text)
+        else:
+            await self._socket.send_str(text)
+
     async def start_shift(self) -> None:
         """Go on shift; `sip` then holds the browser phone's credentials."""
         self.sip = (await self.ask("shift.start"))["sip"]
