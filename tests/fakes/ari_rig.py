@@ -22,6 +22,7 @@ from telephony.contract.frames import Ack
 from telephony.contract.ids import AgentId, AskId, Endpoint, TenantId
 from telephony.contract.view import AgentView, CallView, View
 from telephony.daemon import Daemon, Parts
+from telephony.ports.journal import Recorder
 from tests.fakes.publication import Publication
 
 KEY = b"key of a test"
@@ -35,6 +36,7 @@ class Rig:
         self.published, self.tenant = published, TenantId(tenant)
         self.store = Store()
         self.bus = MemoryBus(KEY)
+        self.recorder: Recorder | None = None
         self.daemon: Daemon
         self.switch: AriSwitch
         self.task: asyncio.Task[None]
@@ -55,6 +57,7 @@ class Rig:
             published=self.published.again(),
             sealer=self.published,
             switches={"a": self.switch},
+            recorder=self.recorder,
             close=self.switch.close,
         )
         self.daemon = Daemon(parts, build="test", bind=("127.0.0.1", 0))

@@ -191,7 +191,9 @@ async def test_a_runtime_has_its_events_written_down(tmp_path: Path) -> None:
     [({}, True), ({"MURIMA_JOURNAL": "0"}, False), ({"MURIMA_ENV": "production"}, False),
      ({"MURIMA_ENV": "production", "MURIMA_JOURNAL": "1"}, True), ({"MURIMA_ENV": "test"}, False)],
 )  # fmt: skip
-def test_journals_are_written_in_development_and_where_they_are_wanted(given: dict, written: bool) -> None:
+def test_journals_are_written_in_development_and_where_they_are_wanted(
+    given: dict[str, str], written: bool
+) -> None:
     needed = {
         "MURIMA_DATABASE_URL": "postgresql://x/y",
         "MURIMA_REDIS_URL": "redis://x",
