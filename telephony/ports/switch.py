@@ -206,6 +206,10 @@ class Switch(Protocol):
         """End a channel of ours that nobody owns; one that is gone is no error."""
         ...
 
+    async def packets(self, leg: str) -> int | None:
+        """How many RTP packets came from a leg of ours so far; None when there is no such leg."""
+        ...
+
     async def destroy_bridge(self, bridge: str) -> None: ...
 
     async def ping(self) -> None:

@@ -25,6 +25,7 @@ BROKEN = Counter("murima_switch_notes_broken_total", "Notes that a defect kept f
 REFUSED = Counter("murima_callers_refused_total", "Callers given back to the dialplan", ["node", "kind"])
 REPAIRS = Counter("murima_reconcile_repairs_total", "Differences that reconciliation found", ["node", "kind"])
 RECONCILED = Counter("murima_reconcile_runs_total", "Comparisons with the switch's lists", ["node", "kind"])
+LOOKED = Counter("murima_browser_legs_looked_at_total", "Legs of browsers that went away", ["node", "kind"])
 LEASE = Counter("murima_lease_renewals_total", "Renewals of the lease", ["node", "kind"])
 OFFERS_OPEN = Gauge("murima_offers_open", "1 while floors may make offers")
 UNSEALED = Counter("murima_parties_unsealed_total", "Callers not remembered for want of a key", ["tenant"])

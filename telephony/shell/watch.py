@@ -27,6 +27,7 @@ from telephony.shell.directory import Directory
 from telephony.shell.door import Door
 from telephony.shell.executor import Executor
 from telephony.shell.interpret import GiveBack, Interpreter
+from telephony.shell.lost import LostLegs
 from telephony.shell.parties import Parties
 from telephony.shell.reconcile import CONFIRM_SECONDS, Found, Reconciler
 from telephony.shell.runtime import Runtime
@@ -72,6 +73,9 @@ class Watch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
         self._lists = asyncio.Lock()
+        self._lost = LostLegs(
+            switch, runtime=runtime, directory=directory, door=door, doubt=self.doubt, spawn=self._spawn
+        )
         door.close(self._away)
 
     @property
@@ -112,6 +116,8 @@ class Watch:
             self._refuse(read)
         elif read is not None:
             self._runtime.post(*read)
+        if isinstance(note, s.DeviceSeen):
+            self._lost.moved(note.endpoint)
 
     def _refuse(self, refused: GiveBack) -> None:
         """Nobody's caller: named, counted, and given back to the dialplan's announcement."""
@@ -200,6 +206,8 @@ class Watch:
             posted = self._interpreter.device(endpoint, seen.get(endpoint, False))
             if posted is not None:
                 self._runtime.post(*posted)
+            if not seen.get(endpoint, False):
+                self._lost.moved(endpoint)
 
     async def after_stall(self) -> None:
         """See the door: a ping sent now, everything before its answer decided, the epoch still ours."""

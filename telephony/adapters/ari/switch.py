@@ -143,6 +143,17 @@ class AriSwitch:
     async def hang_up(self, channel: str) -> None:
         await self._http.request("DELETE", f"channels/{commands.channel(channel)}", done=frozenset({404}))
 
+    async def packets(self, leg: str) -> int | None:
+        try:
+            found: wire.RtpStatistics = await self._http.get(
+                f"channels/{commands.ours(leg)}/rtp_statistics", wire.RtpStatistics
+            )
+        except SwitchError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found.rxcount
+
     async def destroy_bridge(self, bridge: str) -> None:
         await self._http.request("DELETE", f"bridges/{commands.ours(bridge)}", done=frozenset({404}))
 

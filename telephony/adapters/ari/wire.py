@@ -110,6 +110,10 @@ class Info(msgspec.Struct, gc=False):
     status: Status = msgspec.field(default_factory=Status)
 
 
+class RtpStatistics(msgspec.Struct, gc=False):
+    rxcount: int
+
+
 class Variable(msgspec.Struct, gc=False):
     value: str = ""
 
