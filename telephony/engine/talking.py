@@ -13,8 +13,15 @@ _DIGITS = "0123456789*#ABCD"
 
 def hold(turn: Turn, call: CallId, what: What) -> None:
     found = turn.view.calls[call]
-    assert found.agent is not None and found.bridge is not None
+    assert found.agent is not None
     turn.fact(f.CallHeld(call=call, agent=found.agent))
+    hold_again(turn, call, what)
+
+
+def hold_again(turn: Turn, call: CallId, what: What) -> None:
+    """Out of the bridge, to the music: also for one of whom the writer's death may have left half."""
+    found = turn.view.calls[call]
+    assert found.bridge is not None
     music = turn.book.queue(found).music
     turn.order(c.HoldCaller(call=call, bridge=found.bridge, channel=found.channel, music=music))
 

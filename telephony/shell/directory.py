@@ -23,6 +23,7 @@ TOMBSTONE = 60 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Live:
+    call: CallId
     tenant: TenantId
     node: str
     channel: str
@@ -56,9 +57,9 @@ class Directory:
         tenant = TenantId(view.tenant)
         for call in view.calls.values():
             if call.state is CallState.ENDED:
-                self._bury(call.call, Live(tenant, call.node, call.channel), view.at)
+                self._bury(call.call, Live(call.call, tenant, call.node, call.channel), view.at)
             else:
-                self.calls[call.call] = Live(tenant, call.node, call.channel)
+                self.calls[call.call] = Live(call.call, tenant, call.node, call.channel)
                 self.callers[call.channel] = call.call
 
     def note(self, entries: Iterable[Entry]) -> None:
@@ -66,7 +67,7 @@ class Directory:
         for entry in entries:
             fact: Any = entry.fact
             if isinstance(fact, f.CallArrived):
-                self.calls[fact.call] = Live(entry.tenant, fact.node, fact.channel)
+                self.calls[fact.call] = Live(fact.call, entry.tenant, fact.node, fact.channel)
                 self.callers[fact.channel] = fact.call
                 self._ended.pop(fact.channel, None)
             elif isinstance(fact, f.CallEnded):
@@ -95,6 +96,11 @@ class Directory:
 
     def ended(self, call_or_channel: str) -> bool:
         return call_or_channel in self._ended
+
+    def ended_call(self, channel: str) -> CallId | None:
+        """The call that ended within a minute and whose caller's channel this was."""
+        found = self._ended.get(channel)
+        return None if found is None else found[0].call
 
     def forget(self, now: Instant) -> None:
         """Drop old tombstones; they lie in order of time."""

@@ -17,6 +17,7 @@ from telephony.shell.ids import new_call, new_party
 from telephony.shell.parties import Parties
 
 Posted = tuple[TenantId, e.Event]
+_MANY = 256
 _Make = Callable[[CallId, LegId], e.Event]
 
 
@@ -35,6 +36,8 @@ class Interpreter:
         self._directory = directory
         self._parties = parties
         self._hints: dict[str, int] = {}
+        self._coming: dict[str, tuple[TenantId, CallId]] = {}
+        """Callers whose entry lies in a floor's inbox: their end may be read before the floor has run."""
         self.reachable: dict[Endpoint, bool] = {}
 
     def read(self, note: s.Note, now: Instant) -> Posted | GiveBack | None:
@@ -79,7 +82,20 @@ class Interpreter:
             first_arrival=note.first_arrival,
             adopted=note.adopted,
         )
+        if note.channel not in self._directory.callers:
+            self._expect(note.channel, tenant, call)
         return tenant, event
+
+    def _expect(self, channel: str, tenant: TenantId, call: CallId) -> None:
+        if len(self._coming) >= _MANY:
+            known = self._directory.callers
+            self._coming = {name: its for name, its in self._coming.items() if name not in known}
+        self._coming[channel] = tenant, call
+
+    def _caller(self, channel: str) -> tuple[TenantId, CallId] | None:
+        """Whose channel this is: of a call that a floor has, or of one on its way into it."""
+        call = self._directory.callers.get(channel)
+        return self._coming.get(channel) if call is None else (self._directory.calls[call].tenant, call)
 
     def device(self, endpoint: Endpoint, reachable: bool) -> Posted | None:
         """Only changes are told: Asterisk says everything at least twice."""
@@ -94,24 +110,26 @@ class Interpreter:
         self.reachable.pop(endpoint, None)
 
     def _hint(self, channel: str, cause: int) -> None:
-        if channel in self._directory.callers and (cause or channel not in self._hints):
+        if self._caller(channel) is not None and (cause or channel not in self._hints):
             self._hints[channel] = cause
 
     def _left(self, channel: str) -> Posted | None:
-        call = self._directory.callers.get(channel)
-        if call is None:
+        caller = self._caller(channel)
+        self._coming.pop(channel, None)
+        if caller is None:
             self._hints.pop(channel, None)
             return None
-        tenant = self._directory.calls[call].tenant
+        tenant, call = caller
         if channel not in self._hints:
             return tenant, e.CallerGone(call=call, diverted=True)
         return tenant, e.CallerGone(call=call, cause=self._hints.pop(channel))
 
     def _ended(self, channel: str, cause: int) -> Posted | None:
         self._hints.pop(channel, None)
-        call = self._directory.callers.get(channel)
-        if call is not None:
-            return self._directory.calls[call].tenant, e.CallerGone(call=call, cause=cause)
+        caller = self._caller(channel)
+        self._coming.pop(channel, None)
+        if caller is not None:
+            return caller[0], e.CallerGone(call=caller[1], cause=cause)
         return self._leg(channel, lambda of, leg: e.LegGone(call=of, leg=leg, cause=cause))
 
     def _leg(self, channel: str, make: _Make) -> Posted | None:

@@ -9,6 +9,7 @@ their way is left alone until they are through.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from telephony.contract.clock import SECOND
 from telephony.contract.ids import CallId, LegId, NumberId, TenantId, split
 from telephony.contract.view import CallState, CallView, View
 from telephony.engine import commands as c
@@ -79,6 +80,13 @@ class Reconciler:
     def known(self, channel: str) -> bool:
         return channel in self._directory.callers or self._directory.ended(channel)
 
+    def over(self, channel: str) -> bool:
+        """Whether its call has ended, and no other has begun, and nothing of it is on its way."""
+        if channel in self._directory.callers:
+            return False
+        call = self._directory.ended_call(channel)
+        return call is not None and not self._busy(call)
+
     def busy(self, call: CallId) -> bool:
         return self._busy(call)
 
@@ -127,6 +135,7 @@ class _Look:
         if call.agent_leg is not None:
             self._leg(tenant, call, call.agent_leg, ringing=False)
             self._bridge(call, members)
+            self._held(tenant, call, members, rearm)
 
     def _waiting(self, tenant: TenantId, call: CallView, channel: ChannelSeen, rearm: bool) -> None:
         if call.state not in (CallState.WAITING, CallState.KEPT):
@@ -145,6 +154,8 @@ class _Look:
         elif ringing and seen.state == "Up":
             self._found.repair("leg_answered")
             self._post(tenant, e.LegAnswered(call=call.call, leg=leg))
+        elif ringing and seen.state == "Down" and self._confirmed("leg_not_dialled", leg):
+            self._found.resend.append(_ring(call))
 
     def _bridge(self, call: CallView, members: dict[str, tuple[str, ...]]) -> None:
         bridge, leg = call.bridge, call.agent_leg
@@ -153,6 +164,19 @@ class _Look:
         inside = members.get(bridge, ())
         if (call.channel not in inside or leg not in inside) and self._confirmed("not_bridged", bridge):
             self._found.resend.append(c.Bridge(call=call.call, bridge=bridge, channel=call.channel, leg=leg))
+
+    def _held(
+        self, tenant: TenantId, call: CallView, members: dict[str, tuple[str, ...]], rearm: bool
+    ) -> None:
+        """Whoever ordered hold or mute may have died before it left, or halfway."""
+        if call.agent_leg in self._channels and rearm:
+            muted = c.MuteLeg(call=call.call, leg=LegId(str(call.agent_leg)), muted=call.muted)
+            self._found.resend.append(muted)
+        if call.state is not CallState.HELD or call.bridge is None:
+            return
+        inside = call.channel in members.get(call.bridge, ())
+        if rearm or (inside and self._confirmed("not_held", call.channel)):
+            self._post(tenant, _again(call))
 
     def strangers(self, channels: list[ChannelSeen], owned: dict[str, None]) -> None:
         """Channels that no live call names."""
@@ -165,9 +189,16 @@ class _Look:
             if made is not None:
                 if not self._owner.busy(made[0]) and self._confirmed("stray_leg", channel.id):
                     self._found.hang_up.append(channel.id)
-            elif channel.arguments[:1] == ("inbound",) and not self._owner.known(channel.id):
-                self._found.repair("caller_adopted")
-                self._found.newcomers.append(channel)
+            elif channel.arguments[:1] == ("inbound",):
+                self._caller(channel)
+
+    def _caller(self, channel: ChannelSeen) -> None:
+        """A caller of no live call: new to us, or left over from a call whose writer died at its end."""
+        if not self._owner.known(channel.id):
+            self._found.repair("caller_adopted")
+            self._found.newcomers.append(channel)
+        elif self._owner.over(channel.id) and self._confirmed("stray_caller", channel.id):
+            self._found.hang_up.append(channel.id)
 
     def orphans(self, bridges: list[BridgeSeen], owned: dict[str, None]) -> None:
         """Bridges of ours that no live call names."""
@@ -182,6 +213,16 @@ class _Look:
 def _parts(call: CallView) -> list[str]:
     parts = [call.channel, call.agent_leg, call.bridge, call.offer.offer if call.offer else None]
     return [part for part in parts if part is not None]
+
+
+def _ring(call: CallView) -> c.RingAgent:
+    """The ring of the open offer once more: what was done of it already answers 409."""
+    offer = call.offer
+    assert offer is not None
+    seconds = max(1, (offer.deadline - offer.made) // SECOND)
+    return c.RingAgent(
+        call=call.call, leg=offer.offer, endpoint=offer.endpoint, seconds=seconds, party=call.party
+    )
 
 
 def _again(call: CallView) -> e.CallerEntered:

@@ -43,6 +43,14 @@ def test_hold_and_resume_by_ask():
     assert story.ask(a.ResumeCall(agent=ann, call=call)).code == "wrong_state"
 
 
+def test_a_held_caller_who_is_seen_again_is_held_again():
+    story, ann, call, _ = talking()
+    assert story.ask(a.HoldCall(agent=ann, call=call)).ok
+    story.enters(channel=story.call(call).channel)
+    assert story.last.ignored and not story.last.entries
+    assert story.orders() == ["HoldCaller"]
+
+
 def test_hold_and_resume_by_the_phone():
     story, _, call, leg = talking()
     story.tell(e.PhoneHeld(call=call, leg=leg, held=True))

@@ -290,6 +290,22 @@ def test_caller_who_hung_up_is_gone_and_one_who_was_sent_on_is_diverted(
     assert interpreter.read(left, 1) == (TENANT, e.CallerGone(call=CALL, cause=16))
 
 
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (s.ChannelLeft(node="a", channel=CHANNEL), {"diverted": True}),
+        (s.ChannelEnded(node="a", channel=CHANNEL, cause=16), {"cause": 16}),
+    ],
+)
+def test_the_end_of_a_caller_may_be_read_before_the_floor_heard_of_the_coming(
+    directory: Directory, interpreter: Interpreter, end: s.Note, told: dict[str, Any]
+) -> None:
+    entered = interpreter.read(came(), 1)
+    assert isinstance(entered, tuple) and isinstance(entered[1], e.CallerEntered)
+    assert interpreter.read(end, 2) == (TENANT, e.CallerGone(call=entered[1].call, **told))
+    assert interpreter.read(end, 3) is None
+
+
 def test_legs_are_known_by_their_own_ids(directory: Directory, interpreter: Interpreter) -> None:
     directory.note([arrived()])
     leg = LegId(f"{CALL}.2")

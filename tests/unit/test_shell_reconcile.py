@@ -171,3 +171,44 @@ def test_leg_and_bridge_without_an_owner_go_after_confirmation() -> None:
             bridges=(*bridged(name=f"{uuid.UUID(int=9)}.3"), *bridged(name=foreign, ours=False)),
         )
     assert (found.hang_up, found.destroy) == ([stray], [f"{uuid.UUID(int=9)}.3"])
+
+
+def test_ended_caller_who_is_still_here_goes_after_confirmation() -> None:
+    bench = Bench(CallState.ENDED)
+    left = channel(CHANNEL, "Up", True, "inbound", "trunk", "+1", "1")
+    assert bench.look(0, left).hang_up == []
+    assert bench.look(1, left).hang_up == [CHANNEL]
+
+
+def test_ended_caller_whose_hang_up_is_on_its_way_is_left_alone() -> None:
+    bench = Bench(CallState.ENDED)
+    bench.busy.add(CALL)
+    for moment in (0.0, 1.0):
+        found = bench.look(moment, channel(CHANNEL, "Up", True, "inbound", "trunk", "+1", "1"))
+    assert found.hang_up == []
+
+
+def test_held_caller_who_is_still_in_the_bridge_is_held_again() -> None:
+    bench = Bench(CallState.HELD).talking()
+    for moment in (0.0, 1.0):
+        found = bench.look(moment, channel(CHANNEL), channel(LEG), bridges=bridged(CHANNEL, LEG))
+    assert [type(event) for event in events(found)] == [e.CallerEntered]
+    assert bench.look(2, channel(CHANNEL), channel(LEG), bridges=bridged(LEG)) == Found()
+
+
+def test_after_a_start_hold_and_mute_are_ordered_again() -> None:
+    bench = Bench(CallState.HELD).talking()
+    bench.call.muted = True
+    found = bench.look(0, channel(CHANNEL), channel(LEG), bridges=bridged(LEG), rearm=True)
+    assert [type(event) for event in events(found)] == [e.CallerEntered]
+    assert found.resend == [c.MuteLeg(call=CALL, leg=LEG, muted=True)]
+
+
+def test_leg_that_was_made_and_not_dialled_is_dialled() -> None:
+    bench = Bench(CallState.WAITING).offered()
+    for moment in (0.0, 1.0):
+        found = bench.look(moment, channel(CHANNEL), channel(LEG, "Down"))
+    endpoint = Endpoint("d0123456789ab")
+    ring = c.RingAgent(call=CALL, leg=LEG, endpoint=endpoint, seconds=1, party=PartyId("p"))
+    assert found.resend == [ring]
+    assert bench.look(2, channel(CHANNEL), channel(LEG, "Ringing")) == Found()
