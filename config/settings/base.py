@@ -77,7 +77,14 @@ DATABASES["default"]["OPTIONS"] |= {
     "-c idle_in_transaction_session_timeout=60000",
 }
 if _POOL:
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": _POOL, "timeout": 10}
+    # An attempt that failed is given up soon, so that the first request after an outage makes a new one and
+    # does not wait for a back-off that grew while nobody answered.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 0,
+        "max_size": _POOL,
+        "timeout": 10,
+        "reconnect_timeout": 1,
+    }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
