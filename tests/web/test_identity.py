@@ -223,6 +223,16 @@ def test_one_address_cannot_try_many_accounts(api, tenants, settings):
     assert [one.status_code for one in answers] == [401] * 4 + [429] * 2
 
 
+def test_an_office_behind_one_address_signs_in_at_the_start_of_a_shift(make_user, api, settings):
+    settings.SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 100, "per_address": 4}
+    user = make_user()
+    right, wrong = ({"email": user.email, "password": each} for each in (PASSWORD, "wrong password"))
+    for body, expected in (
+        [(right, 200)] * 6 + [(wrong, 401)] * 3 + [(right, 200)] * 2 + [(wrong, 401), (right, 429)]
+    ):
+        assert api().post(SESSION, body, REMOTE_ADDR="203.0.113.5").status_code == expected
+
+
 def test_without_redis_nobody_signs_in(make_user, api, monkeypatch):
     user = make_user()
     away = redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)

@@ -1,8 +1,9 @@
 """Checking a person's password, slowly for who guesses.
 
 `password_check` counts the attempt before it looks at the password, per (tenant, account, address) and per
-(tenant, address), in Redis; success clears the account's count. Nobody is locked out by somebody else's
-guesses from another address. Without Redis nobody signs in (503): a limit that can be switched off by
+(tenant, address), in Redis; success clears the account's count and takes its own attempt off the address's,
+so that only wrong passwords add up where a whole office has one address. Nobody is locked out by somebody
+else's guesses from another address. Without Redis nobody signs in (503): a limit that can be switched off by
 killing a cache is none.
 
 `mfa_required` is decided here, after the password. Nobody has a second factor yet, so it is False for all.
@@ -31,18 +32,26 @@ if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return {n, redis.call('TTL', KEYS[1])}
 """
 
+# The count may have run out meanwhile, and must not come back without an end.
+_UNCOUNT = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end
+"""
+
 
 def password_check(request: Any, *, email: str, password: str, tenant_id: str, address: str | None) -> User:
     """The user, who may sign in here. BadCredentials, the same for every reason; Throttled; redis errors."""
     email = normalise_email(email)
     account = _key(tenant_id, "account", f"{email} {address}")
     _count(account, settings.SIGN_IN_LIMITS["per_account"], tenant_id)
-    _count(_key(tenant_id, "address", str(address)), settings.SIGN_IN_LIMITS["per_address"], tenant_id)
+    everybody = _key(tenant_id, "address", str(address))
+    _count(everybody, settings.SIGN_IN_LIMITS["per_address"], tenant_id)
     user = authenticate(request, username=email, password=password)
     if not isinstance(user, User) or not _may_enter(user, tenant_id):
         SIGN_INS.labels(tenant_id, "refused").inc()
         raise BadCredentials()
-    redis_client().delete(account)
+    client: Any = redis_client()
+    client.delete(account)
+    client.eval(_UNCOUNT, 1, everybody)
     SIGN_INS.labels(tenant_id, "accepted").inc()
     return user
 
