@@ -46,6 +46,13 @@ def _number() -> str:
     return f"+2547{uuid.uuid4().int % 10**8:08d}"
 
 
+async def _leave(desk: Desk) -> None:
+    """Off shift, so that the next test finds the agents as it expects them."""
+    await desk.press("status")
+    await desk.press("end-shift")
+    await desk.state("offline")
+
+
 async def _finish(desk: Desk, note: str, code: str) -> None:
     await desk.wraps_up()
     await desk.page.fill("[data-test=note]", note)
@@ -113,7 +120,7 @@ async def test_a_call_reaches_a_browser_and_is_remembered(murima: World, chromiu
         assert row["status"] == "completed" and row["outcome"] == "completed"
         contact_shown = row["contact"] if isinstance(row["contact"], str) else row["contact"]["id"]
         assert contact_shown == contact["id"]
-        assert row["talk_seconds"] >= 5 and row["hold_seconds"] >= 1 and row["wrap_up_seconds"] > 0
+        assert row["talk_seconds"] >= 4 and row["hold_seconds"] >= 1 and row["wrap_up_seconds"] > 0
         assert row["answered_at"] and row["ended_at"] and row["agent"] and row["queue"]
         events = rest.get(f"/calls/{row['id']}/events/")
         types = [e["type"] for e in events["data"]]
@@ -122,4 +129,7 @@ async def test_a_call_reaches_a_browser_and_is_remembered(murima: World, chromiu
         status, _ = murima.rest("umoja").call("GET", f"/calls/{row['id']}/")
         assert status == 404
         await other.press("hangup")
-        await other.wraps_up()
+        await _finish(other, "Opening hours.", "ANSWERED")
+        await other.state("ready")
+        await _leave(desk)
+        await _leave(other)
