@@ -1,4 +1,4 @@
-"""The barest program that serves a queue over ARI: the requests of Murima's path on one socket, nothing kept.
+"""The barest program that serves a queue over ARI: Murima's requests, in its order, on one socket.
 
 python bare.py URL USER PASSWORD APPLICATION ENDPOINT...
 """
@@ -25,16 +25,26 @@ async def serve(url: str, user: str, password: str, app: str, *endpoints: str) -
         body_ = {"content_type": "application/json", "message_body": json.dumps(body)} if body else {}
         await socket.send_str(json.dumps(frame | body_))
 
+    async def match() -> None:
+        nonlocal count
+        while idle and line:
+            (caller, shown), agent, count = line.popleft(), idle.popleft(), count + 1
+            legs[leg := f"{app}-{count}"] = (caller, agent)
+            made = {"app": app, "appArgs": "leg", "channelId": leg}
+            shows = {"CONNECTEDLINE(num,i)": shown}
+            await ask("POST", "channels/create", endpoint=f"PJSIP/{agent}", variables=shows, **made)
+
     await ask("PUT", f"applications/{app}/eventFilter", disallowed=[{"type": kind} for kind in IGNORED])
     print('{"ready": true}', flush=True)
     async for message in socket:
         event = json.loads(message.data)
         kind, id_ = event["type"], event.get("channel", {}).get("id", "")
         if kind == "StasisStart" and event["args"][0] == "inbound":
+            line.append((id_, event["channel"]["caller"]["number"]))
+            await match()
             await ask("POST", f"channels/{id_}/variable", variable="TIMEOUT(absolute)", value="90")
             await ask("POST", f"channels/{id_}/answer")
             await ask("POST", f"channels/{id_}/moh", mohClass="default")
-            line.append((id_, event["channel"]["caller"]["number"]))
         elif kind == "StasisStart":  # before that Asterisk says 409 to a dial
             await ask("POST", f"channels/{id_}/dial", timeout=21)
         elif kind == "ChannelStateChange" and id_ in legs and event["channel"]["state"] == "Up":
@@ -45,15 +55,10 @@ async def serve(url: str, user: str, password: str, app: str, *endpoints: str) -
             await ask("POST", f"channels/{caller}/variable", variable="TIMEOUT(absolute)", value="0")
         elif kind == "ChannelDestroyed" and id_ in legs:
             caller, agent = legs.pop(id_)
+            idle.append(agent)
+            await match()
             await ask("DELETE", f"bridges/{id_}b")
             await ask("DELETE", f"channels/{caller}")
-            idle.append(agent)
-        while idle and line:
-            (caller, shown), agent, count = line.popleft(), idle.popleft(), count + 1
-            legs[leg := f"{app}-{count}"] = (caller, agent)
-            made = {"app": app, "appArgs": "leg", "channelId": leg}
-            shows = {"CONNECTEDLINE(num,i)": shown}
-            await ask("POST", "channels/create", endpoint=f"PJSIP/{agent}", variables=shows, **made)
 
 
 asyncio.run(serve(*sys.argv[1:]))

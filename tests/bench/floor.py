@@ -29,7 +29,7 @@ NUMBERS = {"free": "+254709000001", "waiting": "+254709000002"}
 TRUNK = "trunk"
 PING_SECONDS = 5
 READY_SECONDS = 60
-COUNT_SECONDS = 60
+COUNT_SECONDS = 30
 
 
 class Floor:
@@ -124,7 +124,7 @@ class Floor:
         """On shift with the SIP phone and Ready, all; asked again until the log says so."""
         from telephony.contract import asks as a
         from telephony.contract.facts import Intent
-        from telephony.contract.ids import AgentId, Endpoint
+        from telephony.contract.ids import AgentId, AskId, Endpoint
         from telephony.contract.view import Effective
         from web.shared.core import asks
 
@@ -141,7 +141,7 @@ class Floor:
                 body: Any = a.SetStatus(agent=found.agent, intent=Intent.READY)
                 if found.effective is Effective.OFFLINE:
                     body = a.StartShift(agent=found.agent, endpoint=Endpoint(agent["endpoint"]))
-                ask = str(uuid.uuid4())
+                ask = AskId(str(uuid.uuid4()))
                 await asks.send_async(self._tenant, body, actor=agent["user"], ask_id=ask)
             if not missing:
                 return
@@ -150,11 +150,12 @@ class Floor:
             await asyncio.sleep(1.0)
 
     async def _view(self) -> Any:
+        from telephony.contract.ids import TenantId
         from telephony.contract.view import View, apply
         from web.shared.core import log
         from web.shared.tenants.context import tenant_db
 
-        view = View(tenant=self._tenant)  # type: ignore[arg-type]
+        view = View(tenant=TenantId(self._tenant))
         while entries := await tenant_db(self._tenant, log.read, self._tenant, after=view.seq):
             for entry in entries:
                 apply(view, entry)
@@ -163,7 +164,7 @@ class Floor:
     # --- counting ---------------------------------------------------------------------------------------
 
     async def _report(self, rows: int, calls: int) -> dict[str, Any]:
-        """Waits until `rows` complete calls are in the table and `calls` were at a desk, at most a minute."""
+        """Waits until `rows` complete calls are in the table and `calls` were at a desk, at most half a minute."""
         begun = time.monotonic()
         found = await self._until_rows(rows)
         waited = time.monotonic() - begun
@@ -204,7 +205,9 @@ class Floor:
         from web.tenant.calls.models import Call
 
         with tenant_context(self._tenant):
-            return Call.objects.filter(status="ended", outcome="completed", agent__isnull=False).count()
+            return Call.objects.filter(
+                ended_at__isnull=False, outcome="completed", agent__isnull=False
+            ).count()
 
     def _facts(self) -> tuple[dict[str, int], dict[str, int]]:
         """The new ones: {offer: instant of the step}, {call: when the dialplan first saw the caller}."""

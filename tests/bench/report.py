@@ -45,8 +45,8 @@ def percentile(samples: list[float], share: float) -> float:
 def table(outcomes: list[Outcome]) -> str:
     """All outcomes for reading, in Markdown."""
     head = (
-        "| scenario | rate/s | contestant | calls | p50 ms | p99 ms | max ms | app_queue's p50 is | of bare's p50"
-        " | CPU/call: Asterisk ms | daemon or program ms | CPU idle % |"
+        "| scenario | rate/s | contestant | calls | p50 ms | p99 ms | max ms | app_queue's p50 is"
+        " | of bare's p50 | CPU/call: Asterisk ms | daemon or program ms | CPU idle % |"
     )
     lines = [head, "|" + "---|" * head.count(" | ") + "---|"]
     for one in sorted(outcomes, key=lambda o: (o.scenario, o.rate, CONTESTANTS.index(o.contestant))):
@@ -65,8 +65,8 @@ def table(outcomes: list[Outcome]) -> str:
 def desk_table(outcomes: list[Outcome]) -> str:
     """Murima's way to the desk, and what its other processes used."""
     lines = [
-        "| scenario | rate/s | daemon's step → offer.created at the socket, p50 / p99 ms | dialplan's first look"
-        " → offer.created, p50 / p99 ms | offers told | rows complete after"
+        "| scenario | rate/s | daemon's step → offer.created at the socket, p50 / p99 ms"
+        " | dialplan's first look → the same, p50 / p99 ms | offers told | rows complete after"
         " | CPU/call: web, intake, PostgreSQL, Redis, load ms |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -75,11 +75,10 @@ def desk_table(outcomes: list[Outcome]) -> str:
             continue
         seen = one.floor
         others = ", ".join(f"{one.cpu.get(n, 0):.0f}" for n in ("web", "intake", "postgres", "redis", "load"))
-        lines.append(
-            f"| {one.scenario} | {one.rate} | {seen['decided_p50']:.1f} / {seen['decided_p99']:.1f} | "
-            f"{seen['arrived_p50']:.1f} / {seen['arrived_p99']:.1f} | {seen['offers_at_desk']} of {seen['offers']} | "
-            f"{seen['rows_after']:.1f} s | {others} |"
-        )
+        delays = [f"{seen[f'{n}_p50']:.1f} / {seen[f'{n}_p99']:.1f}" for n in ("decided", "arrived")]
+        told = f"{seen['offers_at_desk']} of {seen['offers']}"
+        cells = [one.scenario, one.rate, *delays, told, f"{seen['rows_after']:.1f} s", others]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
