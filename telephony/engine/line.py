@@ -118,11 +118,10 @@ class Index:
             self.dirty[place[0]] = None
 
     def _reach(self, call: CallId, found: CallView | None) -> None:
-        live = found is not None and found.state is not CallState.ENDED
-        if live and found is not None and call not in self._channel:
+        if found is not None and found.state is not CallState.ENDED:
             self._channel[call] = found.channel
             self.channels[found.channel] = call
-        elif not live and call in self._channel:
+        elif call in self._channel:
             channel = self._channel.pop(call)
             if self.channels.get(channel) == call:
                 del self.channels[channel]
