@@ -24,6 +24,7 @@ _OFFER = [
     T.LEG_DECLINED,
     T.LEG_MISSED,
     T.LEG_UNREACHABLE,
+    T.LEG_VANISHED,
     T.DECLINE,
     T.RING_DEADLINE,
     T.PHONE_GONE,
@@ -70,7 +71,7 @@ MACHINE = Machine(
     go([S.RINGING], [T.DECLINE], offering.decline, S.WAITING),
     go([S.RINGING], [T.RING_DEADLINE], offering.miss, S.WAITING),
     go([S.RINGING], [T.PHONE_GONE], offering.phone_gone, S.WAITING),
-    go([S.RINGING], [T.DESK_GONE], offering.withdraw, S.WAITING),
+    go([S.RINGING], [T.DESK_GONE, T.LEG_VANISHED], offering.withdraw, S.WAITING),
     go([S.RETURNING], [T.LEG_BUSY], offering.busy, S.WAITING),
     go([S.RETURNING], [T.LEG_DECLINED], offering.declined, S.WAITING),
     go([S.RETURNING], [T.LEG_MISSED], offering.unanswered, S.WAITING),
@@ -78,7 +79,7 @@ MACHINE = Machine(
     go([S.RETURNING], [T.DECLINE], offering.decline, S.WAITING),
     go([S.RETURNING], [T.RING_DEADLINE], offering.miss, S.WAITING),
     go([S.RETURNING], [T.PHONE_GONE], offering.phone_gone, S.KEPT),
-    go([S.RETURNING], [T.DESK_GONE], offering.withdraw, S.KEPT),
+    go([S.RETURNING], [T.DESK_GONE, T.LEG_VANISHED], offering.withdraw, S.KEPT),
     ignore(_but(*_RINGS), _OFFER, "no offer is open"),
     # deadlines
     go([S.WAITING], [T.WAIT_DEADLINE], waiting.divert, S.DIVERTED),
@@ -120,10 +121,15 @@ MACHINE = Machine(
 )
 
 
-def ended_leg(*, ringing: bool, cause: int, refused: bool, wilful: bool) -> Trigger:
-    """What the end of an agent's leg means. `wilful`: by this device's kind the cause says 'on purpose'."""
+def ended_leg(*, ringing: bool, cause: int, refused: bool, missing: bool, wilful: bool) -> Trigger:
+    """What the end of an agent's leg means. `wilful`: by this device's kind the cause says 'on purpose'.
+
+    A ring that is found missing is nobody's miss: the writer may have died before it left.
+    """
     if not ringing:
         return T.LEG_ENDED if wilful else T.LEG_LOST
+    if missing:
+        return T.LEG_VANISHED
     if refused:
         return T.LEG_UNREACHABLE
     return _WHILE_RINGING.get(cause, T.LEG_UNREACHABLE)

@@ -55,6 +55,8 @@ class LegGone:
     """Q.850: 16 normal, 17 busy, 19 no answer, 20 unregistered, 21 rejected, 31 a browser's wilful end."""
     refused: bool = False
     """Asterisk would not create or dial it: an unregistered phone."""
+    missing: bool = False
+    """Reconciliation found it gone: perhaps it ended unheard, perhaps it never came to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

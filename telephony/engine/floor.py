@@ -171,7 +171,9 @@ class Floor:
         if call is None or not (ringing or call.agent_leg == event.leg):
             return calls.run(turn, event.call, calls.Trigger.STRAY_END)
         wilful = not ringing and self._wilful(call, event.cause)
-        trigger = calls.ended_leg(ringing=ringing, cause=event.cause, refused=event.refused, wilful=wilful)
+        trigger = calls.ended_leg(
+            ringing=ringing, cause=event.cause, refused=event.refused, missing=event.missing, wilful=wilful
+        )
         return calls.run(turn, event.call, trigger, calls.What(cause=event.cause))
 
     def _wilful(self, call: CallView, cause: int) -> bool:

@@ -36,6 +36,7 @@ class Trigger(Enum):
     LEG_DECLINED = "leg declined"
     LEG_MISSED = "leg unanswered"
     LEG_UNREACHABLE = "leg unreachable"
+    LEG_VANISHED = "leg found missing"
     DECLINE = "decline"
     RING_DEADLINE = "ring deadline"
     PHONE_GONE = "phone gone"

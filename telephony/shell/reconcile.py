@@ -150,7 +150,7 @@ class _Look:
         seen = self._channels.get(leg)
         if seen is None:
             if self._confirmed("leg_missing", leg):
-                self._post(tenant, e.LegGone(call=call.call, leg=leg))
+                self._post(tenant, e.LegGone(call=call.call, leg=leg, missing=True))
         elif ringing and seen.state == "Up":
             self._found.repair("leg_answered")
             self._post(tenant, e.LegAnswered(call=call.call, leg=leg))

@@ -89,6 +89,14 @@ def test_a_ringing_leg_ends(cause, refused, expected, aside):
     assert story.rung(call) is None
 
 
+def test_a_ring_that_is_found_missing_is_nobodys_miss_and_is_made_anew():
+    story, ann, call, leg = ringing()
+    story.tell(e.LegGone(call=call, leg=leg, missing=True))
+    assert outcome(story) is OfferOutcome.WITHDRAWN
+    assert not story.agent(ann).set_aside
+    assert story.rung(call) == ann and story.call(call).offer.offer != leg
+
+
 def test_a_busy_phone_is_left_alone_for_every_caller():
     story, ann, call, leg = ringing()
     story.enters()

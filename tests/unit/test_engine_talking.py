@@ -260,6 +260,15 @@ def test_a_return_that_cannot_ring_keeps_the_caller_and_makes_no_loop(how):
     assert story.rung(call) == ann
 
 
+def test_a_return_that_is_found_missing_keeps_the_caller():
+    story, ann, call = lost()
+    back(story, ann)
+    story.tell(e.LegGone(call=call, leg=story.call(call).offer.offer, missing=True))
+    assert story.facts(f.OfferEnded)[0].outcome is OfferOutcome.WITHDRAWN
+    assert story.call(call).state is CallState.KEPT
+    assert not story.agent(ann).set_aside
+
+
 def test_a_return_is_tried_again_only_for_the_phone_of_the_shift():
     story, ann, call = lost(devices=2)
     back(story, ann)

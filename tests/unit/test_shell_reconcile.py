@@ -117,7 +117,7 @@ def test_leg_that_was_answered_unseen_is_told_at_once() -> None:
 def test_missing_leg_is_told_after_confirmation() -> None:
     bench = Bench(CallState.TALKING).talking()
     bench.look(0, channel(CHANNEL))
-    assert events(bench.look(1, channel(CHANNEL))) == [e.LegGone(call=CALL, leg=LEG)]
+    assert events(bench.look(1, channel(CHANNEL))) == [e.LegGone(call=CALL, leg=LEG, missing=True)]
 
 
 def test_two_who_should_talk_are_joined_again() -> None:
