@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import World, soon
+from tests.system.kit.desk import Desk
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -49,3 +50,47 @@ async def test_calls_placed_are_rows_and_are_written_up(murima: World) -> None:
     taken = [call for call in rows if call["outcome"] == "completed"]
     assert taken and all(call["talk_seconds"] > 0 for call in taken)
     assert all(call["disposition"]["code"] != "WRAPUP_TIMEOUT" for call in taken)
+
+
+@pytest.mark.browser
+async def test_a_person_takes_a_call_of_the_demo(murima: World, chromium: Any) -> None:
+    """What a newcomer does in the first five minutes, with one organisation's calls and nobody else."""
+    desk = await Desk.open(chromium, murima.tenant("umoja"), 1)
+    await desk.go_on_shift()
+    command = [sys.executable, "manage.py", "demo_calls", "--tenant", "umoja", "--rate", "60",
+               "--minutes", "0.05", "--stay", "30", "30", "--seed", "2", "--no-agents"]  # fmt: skip
+    environment = {**os.environ, **murima.stack.environment}
+    demo = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        await desk.rings(45)
+        name = await desk.page.inner_text("[data-test=ring-name]")
+        await desk.accept()
+        await desk.phase("talking")
+        before = await desk.stats()
+        await asyncio.sleep(1.0)
+        after = await desk.stats()
+        assert after["packetsReceived"] - before["packetsReceived"] >= 40, "speech arrives"
+        await desk.press("status")
+        await desk.page.click("[data-test^=reason-] >> nth=0")
+        await desk.press("hangup")
+        await desk.wraps_up()
+        await desk.page.fill("[data-test=note]", "Explained which form to bring.")
+        await desk.press("disposition-DOCUMENTS")
+        await desk.press("finish")
+        await desk.state("not_ready")
+
+        rest = murima.rest("umoja")
+
+        def written() -> Any:
+            rows = rest.get("/calls/?limit=20")["data"]
+            return next((r for r in rows if (r["disposition"] or {}).get("code") == "DOCUMENTS"), None)
+
+        row = await soon(written, what="the call's row")
+        assert row["contact"] and row["contact"]["name"] == name and row["talk_seconds"] > 0
+        assert rest.get(f"/calls/{row['id']}/events/")["data"]
+        assert row["agent"]
+    finally:
+        await desk.press("status")
+        await desk.press("end-shift")
+        demo.terminate()
+        await asyncio.wait_for(demo.wait(), 30)
