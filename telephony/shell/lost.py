@@ -67,26 +67,27 @@ class LostLegs:
 
     async def _look(self, phone: Phone, endpoint: Endpoint, leg: LegId) -> None:
         try:
-            silent = await self._silent(leg)
-            if silent and self._door.is_open and self._leg(phone, endpoint) == leg:
+            found = await self._listen(leg)
+            meters.LOOKED.labels(self._switch.node, found).inc()
+            if found == "gone":
+                self._doubt("leg_gone")
+            elif found == "silent" and self._door.is_open and self._leg(phone, endpoint) == leg:
                 log.info("leg_lost", node=self._switch.node, tenant=phone.tenant)
                 await self._switch.hang_up(leg)
-            meters.LOOKED.labels(self._switch.node, "silent" if silent else "alive").inc()
         except SwitchError as error:
             log.warning("leg_not_looked_at", node=self._switch.node, error=str(error))
         finally:
             self._looking.discard(leg)
 
-    async def _silent(self, leg: LegId) -> bool:
-        """Whether no packet came for a while. A leg that is not there is for reconciliation to confirm."""
+    async def _listen(self, leg: LegId) -> str:
+        """`silent` when no packet came for a while, `alive`, or `gone`, which is for the lists to confirm."""
         before = await self._switch.packets(leg)
         for _ in range(LOOKS):
             if before is None:
-                self._doubt("leg_gone")
-                return False
+                break
             await asyncio.sleep(BETWEEN_SECONDS)
             after = await self._switch.packets(leg)
             if after == before:
-                return True
+                return "silent"
             before = after
-        return False
+        return "gone" if before is None else "alive"

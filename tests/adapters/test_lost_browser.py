@@ -87,6 +87,10 @@ async def until_alive(rig: Rig, count: float) -> None:
     await rig.until(lambda: looked("alive") >= count, SOON)
 
 
+async def test_leg_that_never_was_has_no_packets(rig: Rig) -> None:
+    assert await rig.switch.packets(f"{uuid.uuid4()}.2") is None
+
+
 async def test_browser_that_went_silent_and_away_is_lost_at_once(
     rig: Rig, caller: Caller, browser: Agent
 ) -> None:
