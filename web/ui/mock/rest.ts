@@ -34,7 +34,7 @@ const CONTACTS: Contact[] = [
   created_at: at(0), updated_at: at(0),
 }))
 const row = (n: number): CallRow => ({
-  tenant: 't_mock', asterisk_ids: {}, recordings: [], id: `r${n}`, direction: 'inbound', status: 'ended', caller_number: `+25471234567${n % 10}`, caller_name: null,
+  tenant: 't_mock', asterisk_ids: {}, recordings: [], id: `r${n}`, direction: 'inbound', status: 'completed', caller_number: `+25471234567${n % 10}`, caller_name: null,
   contact: n % 3 ? null : { id: 'c1', name: 'Wanjiru Kamau' }, queue: { id: 'q1', name: 'Child helpline' },
   agent: { id: 'u1', name: 'Amina Otieno' }, started_at: at(-n * 1_700_000), answered_at: n % 4 ? at(-n * 1_690_000) : null,
   ended_at: at(-n * 1_600_000), wait_seconds: 12 + n, talk_seconds: n % 4 ? 61 * n : 0, hold_seconds: n, wrap_up_seconds: 30,

@@ -9,6 +9,7 @@ import JsSIP from 'jssip'
 import type { RTCSession } from 'jssip/lib/RTCSession'
 import type { IncomingRTCSessionEvent } from 'jssip/lib/UA'
 import type { SipCredentials } from '@/api/shapes'
+import { Again } from './again'
 
 export type Registration = 'off' | 'connecting' | 'registered' | 'failed'
 export interface IncomingLeg {
@@ -35,6 +36,7 @@ export class BrowserPhone {
   private legs = new Map<string, RTCSession>()
   private ours = new Set<string>()
   private last: RTCPeerConnection | null = null
+  private again = new Again(() => this.ua?.isConnected() && this.ua.register())
 
   constructor(private readonly handlers: PhoneHandlers) {}
 
@@ -57,10 +59,17 @@ export class BrowserPhone {
     this.ua = ua
     this.handlers.registration('connecting', '')
     const told = (state: Registration, cause = '') => this.ua === ua && this.handlers.registration(state, cause)
-    ua.on('registered', () => told('registered'))
+    ua.on('registered', () => {
+      if (this.ua === ua) this.again.done()
+      told('registered')
+    })
     ua.on('unregistered', () => told('connecting'))
     ua.on('disconnected', () => told('connecting', 'disconnected'))
-    ua.on('registrationFailed', (event) => told('failed', String(event.cause ?? '')))
+    ua.on('registrationFailed', (event) => {
+      if (this.ua !== ua) return
+      if (this.again.refused()) told('connecting')
+      else told('failed', String(event.cause ?? ''))
+    })
     ua.on('newRTCSession', (event: IncomingRTCSessionEvent) => this.arrived(event))
     ua.start()
   }
@@ -69,6 +78,7 @@ export class BrowserPhone {
   stop(): void {
     const ua = this.ua
     this.ua = null
+    this.again.done()
     if (!ua) return
     for (const key of [...this.legs.keys()]) this.drop(key)
     ua.stop()
