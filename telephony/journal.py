@@ -24,7 +24,7 @@ from telephony.contract.frames import Entry
 from telephony.contract.policy import Policy
 from telephony.contract.view import View, apply
 from telephony.engine import events as e
-from telephony.engine.floor import Floor
+from telephony.engine.floor import Floor, Step
 
 EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(e.Event)}
 WAKE = "wake"
@@ -164,18 +164,26 @@ def _event(given: dict[str, Any]) -> Line:
 
 
 def replay(journal: Journal) -> Replay:
-    """Raises Differs when the facts do not fold to the live view, or an index left the view."""
+    """Raises Differs when the floor breaks, its facts do not fold to the live view, or an index left it."""
     twin = codec.decode_view(codec.encode_view(journal.view))
     floor = Floor(codec.decode_view(codec.encode_view(journal.view)), journal.policies)
     floor.epoch, floor.paused = journal.epoch, journal.paused
     entries: list[Entry] = []
-    for at, event in journal.lines:
-        step = floor.wake(at) if event is None else floor.step(event, at)
+    for number, (at, event) in enumerate(journal.lines, 2):
+        step = _step(floor, event, at, number)
         for entry in step.entries:
             apply(twin, codec.decode_entry(codec.encode_entry(entry)))
         entries.extend(step.entries)
         if not floor.indexes_agree():
-            raise Differs(f"an index left the view at {at}")
+            raise Differs(f"an index left the view at line {number}")
     if codec.encode_view(twin) != codec.encode_view(floor.view):
         raise Differs("the facts do not fold to the live view")
     return Replay(floor, len(journal.lines), tuple(entries))
+
+
+def _step(floor: Floor, event: e.Event | None, at: int, number: int) -> Step:
+    """The daemon writes an event down before it is decided: the one that broke a floor is there too."""
+    try:
+        return floor.wake(at) if event is None else floor.step(event, at)
+    except Exception as error:
+        raise Differs(f"the floor breaks at line {number} with {type(error).__name__}: {error}") from error

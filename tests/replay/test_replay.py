@@ -11,6 +11,7 @@ import pytest
 
 from telephony import codec, journal
 from telephony.contract.view import CallState, View
+from telephony.engine import floor as floor_module
 from telephony.engine.events import PolicyPublished
 from tests.fakes.floor_story import TENANT
 from tests.property.world import run
@@ -84,6 +85,18 @@ def test_a_line_that_a_killed_daemon_did_not_finish_is_left_out(tmp_path):
     journal.write(path, whole)
     path.write_text(path.read_text() + '{"at": 1, "ty')
     assert len(journal.read(path).lines) == len(whole.lines)
+
+
+def test_the_event_that_breaks_a_floor_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "story.jsonl"
+    journal.write(path, made(5, 10))
+
+    def break_down(floor, turn, event):
+        raise KeyError("a defect")
+
+    monkeypatch.setitem(floor_module._HANDLERS, PolicyPublished, break_down)
+    with pytest.raises(journal.Differs, match="breaks at line 3 with KeyError"):
+        journal.replay(journal.read(path))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "{}\n", "no\n", '{"build": 1}\n'])
