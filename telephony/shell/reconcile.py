@@ -34,6 +34,8 @@ class Found:
     destroy: list[str] = field(default_factory=list)
     gate: int = 0
     """Callers in the dialplan's retry loop."""
+    busy: int = 0
+    """Calls that were left alone because commands of theirs were on their way."""
     suspects: int = 0
     """Differences that wait for a second look."""
     repairs: dict[str, int] = field(default_factory=dict)
@@ -69,7 +71,9 @@ class Reconciler:
             for call in view.calls.values():
                 if call.node == self._node and call.state is not CallState.ENDED:
                     owned |= dict.fromkeys(_parts(call))
-                    if not self._busy(call.call):
+                    if self._busy(call.call):
+                        found.busy += 1
+                    else:
                         look.call(TenantId(view.tenant), call, members, rearm)
         look.strangers(channels, owned)
         look.orphans(bridges, owned)

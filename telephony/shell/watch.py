@@ -187,7 +187,7 @@ class Watch:
                     await self._phones()
                     self._door.lift(self._away)
                     opened = True
-                if (not found.suspects and not found.gate) or monotonic() >= until:
+                if not (found.suspects or found.busy or found.gate) or monotonic() >= until:
                     break
             except s.SwitchError as error:
                 log.warning("recovery_delayed", node=self.node, error=str(error))
@@ -234,6 +234,7 @@ class Watch:
                     await self._doubt.wait()
             except TimeoutError:
                 pass
+            doubted = self._doubt.is_set()
             self._doubt.clear()
             pause = AUDIT_SECONDS
             if not self.up:
@@ -245,7 +246,7 @@ class Watch:
                 log.warning("audit_failed", node=self.node, error=str(error))
                 pause = 5.0
                 continue
-            if found.suspects:
+            if found.suspects or (doubted and found.busy):
                 pause = CONFIRM_SECONDS + 0.1
 
     async def reconcile(self, why: str) -> Found:
