@@ -99,6 +99,22 @@ class Stage:
 
     # --- what breaks ---
 
+    async def deafen_daemon(self) -> None:
+        """What it hears from now on it does not decide any more: as if it died with the frame in its hand."""
+        for watch in self.rig.daemon.watches:
+            watch.take = lambda note: None  # type: ignore[method-assign]
+
+    async def in_application(self, count: int) -> None:
+        """Wait until so many channels are in Stasis."""
+
+        async def inside() -> int:
+            channels = await self.rig.rest("GET", "channels")
+            return sum(channel["dialplan"]["app_name"] == "Stasis" for channel in channels)
+
+        async with asyncio.timeout(10):
+            while await inside() < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
     async def restart_daemon(self) -> None:
         await self.rig.crash()
         await self.rig.start()

@@ -213,10 +213,15 @@ async def wilful_end_of_a_browser(s: Stage) -> None:
 @story()
 async def hang_up_and_answer_at_once(s: Stage) -> None:
     phone = await s.ready("anna", Do.RING)
-    for n in range(4):
+    for n in range(8):
         call = await s.arrive()
         ring = await phone.invited()
-        await asyncio.gather(ring.accept(), call.hang_up())
+        if n % 2:
+            await ring.accept()
+            await asyncio.sleep(n / 1000)
+            await call.hang_up()
+        else:
+            await asyncio.gather(ring.accept(), call.hang_up())
         await s.facts("CallEnded", n + 1)
         if s.agent("anna").effective is Effective.WRAP_UP:
             await s.write_up("anna")
@@ -397,7 +402,24 @@ async def daemon_restarts_in_a_ring(s: Stage) -> None:
 
 
 @story()
-async def caller_adopted_who_came_without_a_daemon(s: Stage) -> None:
+async def caller_adopted_whom_the_last_daemon_never_decided(s: Stage) -> None:
+    waiting = await s.arrive()
+    await s.deafen_daemon()
+    newcomer = await s.dial()
+    await s.in_application(2)
+    await s.restart_daemon()
+    await s.facts("CallArrived", 2)
+    assert s.rig.facts("CallArrived")[-1].adopted
+    await s.ready("anna")
+    await s.connected()
+    await waiting.hang_up()
+    await s.write_up("anna")
+    await s.connected(2)
+    await newcomer.hang_up()
+
+
+@story()
+async def caller_came_without_a_daemon(s: Stage) -> None:
     await s.ready("anna", Do.RING)
     waiting = await s.arrive()
     await s.rig.crash()
