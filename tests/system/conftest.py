@@ -81,10 +81,17 @@ def murima() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def battered() -> Iterator[survival.Field]:
+def battlefield() -> Iterator[survival.Field]:
     """A stack of its own for tests that kill and hold its parts, with a capture of what is asked of ARI."""
     with survival.field() as made:
         yield made
+
+
+@pytest.fixture
+def battered(battlefield: survival.Field) -> Iterator[survival.Field]:
+    """The same, whole again after each test."""
+    yield battlefield
+    battlefield.heal()
 
 
 @pytest.fixture

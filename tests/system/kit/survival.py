@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deployment.dev.sounds import MUSIC_HZ
+from deployment.dev.sounds import ANNOUNCEMENT_HZ, MUSIC_HZ
 from deployment.dev.stack import Stack
 from tests.stack_plugin import temporary_home
 from tests.system.kit.capture import Capture
@@ -31,7 +31,8 @@ from tests.system.kit.sip import Agent, Caller, Do, IncomingCall, OutgoingCall
 RETRY_SECONDS = 14
 AGENT_HZ = {"amani": 800.0, "umoja": 1300.0}
 CALLER_HZ = {"amani": 1000.0, "umoja": 1900.0}
-TONES = (*MUSIC_HZ, *AGENT_HZ.values(), *CALLER_HZ.values())
+OTHER_HZ = 1600.0
+TONES = (*MUSIC_HZ, *ANNOUNCEMENT_HZ, *AGENT_HZ.values(), *CALLER_HZ.values(), OTHER_HZ)
 DISPOSITION = {"amani": "COUNSELLED", "umoja": "ANSWERED"}
 _NUMBERS = itertools.count(254_733_000_000)
 
@@ -80,9 +81,16 @@ class Field:
     def kill(self, name: str = "daemon", number: signal.Signals = signal.SIGKILL) -> float:
         """Send a signal at once (not through the keeper's queue); the moment."""
         pid = self.keeper.status()[name]["pid"]
-        assert isinstance(pid, int)
-        os.kill(pid, number)
+        if pid is None:
+            raise ProcessLookupError(name)
+        os.kill(int(str(pid)), number)
         return time.monotonic()
+
+    def leased(self) -> bool:
+        """Whether the daemon's lease in Asterisk holds for another second at least."""
+        values = [self.oracle.ari(f"asterisk/variable?variable={name}")["value"]
+                  for name in ("MURIMA_LEASE", "EPOCH")]  # fmt: skip
+        return bool(values[0]) and int(values[0]) > int(values[1])
 
     async def recovered(self, before: int, seconds: float = 15.0) -> float:
         """Wait until a daemon started after `before` starts is ready; the moment."""
@@ -102,12 +110,20 @@ class Field:
             source.seek(after)
             return f'"event": "{event}"'.encode() in source.read()
 
-    async def whole(self) -> None:
-        """Every process runs and the daemon is ready."""
+    def heal(self) -> None:
+        """After a test, however it ended: every process runs, nothing is frozen, no channel is left."""
+        for one in self.oracle.ari("channels") if self.keeper.ready("asterisk") else []:
+            self.oracle.hang_up(one["id"])
+        self.capture.thaw()
+        with contextlib.suppress(ProcessLookupError):
+            self.kill("daemon", signal.SIGCONT)
         for name, state in self.keeper.status().items():
-            if not state["wanted"] or state["pid"] is None:
-                await asyncio.to_thread(self.keeper.release, name)
-        await soon(self.ready, 30, "a daemon that is ready")
+            if not state["wanted"]:
+                self.keeper.release(name)
+        until = time.monotonic() + 30
+        while not self.ready():
+            assert time.monotonic() < until, "the daemon does not get ready again"
+            time.sleep(0.1)
 
     def note(self, **figures: object) -> None:
         """One line of figures, for whoever asked for them."""
@@ -146,12 +162,23 @@ class Seat:
         self.desk: Socket
 
     async def __aenter__(self) -> Seat:
-        await self.phone.__aenter__()
+        await self._plug_in()
         self.desk = await Socket.open(self.tenant, self.user)
         if self.desk.state["agent"]["shift"] is None:
             await self.desk.ask("shift.start", endpoint=self.phone.user)
         await self.be_ready()
         return self
+
+    async def _plug_in(self) -> None:
+        """Register; a stack that has just started, or Asterisk, may not know the phone yet."""
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    await self.phone.__aenter__()
+                    return
+                except ConnectionError:
+                    await self.phone.line.close()
+                    await asyncio.sleep(0.25)
 
     async def be_ready(self) -> None:
         """Wait until nothing is missing, and say so."""
@@ -183,10 +210,10 @@ class Seat:
         return ring
 
     async def writes_up(self, call: str) -> None:
-        """Finish the wrap-up; returns when ready again."""
+        """Finish the wrap-up; returns when it is over."""
         await self.desk.effective("wrap_up")
         await self.desk.ask("wrapup.finish", call=call, disposition=DISPOSITION[self.slug], note="")
-        await self.desk.effective("ready")
+        await self.desk.until(lambda told: told["agent"]["wrap_up"] is None)
 
 
 async def soon(look: Callable[[], Any], seconds: float, what: str) -> Any:
