@@ -15,12 +15,16 @@ pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.timeout(240)]
 
 async def _leave(desk: Desk) -> None:
     """File the wrap-up and end the shift, for the next test."""
+    await _file(desk)
+    await _end(desk)
+
+
+async def _file(desk: Desk) -> None:
     await desk.wraps_up()
     await desk.page.focus("[data-test=disposition-search]")
     await desk.page.keyboard.press("1")
     await desk.press("finish")
     await desk.state("ready")
-    await _end(desk)
 
 
 async def _end(desk: Desk) -> None:
@@ -88,3 +92,42 @@ async def test_a_lost_sign_in_asks_again_and_keeps_what_was_typed(murima: World,
     assert await page.input_value("#contact-first_name") == "Half a na"
     await page.wait_for_selector("[data-test=pill][data-pill=live]")
     await page.context.close()
+
+
+async def test_hostile_names_are_shown_as_text_and_nothing_runs(murima: World, chromium: Any) -> None:
+    markup = "<img src=x onerror=document.title='run'><b>Bold</b>"
+    rest, number = murima.rest("amani"), "+254712559901"
+    desk = await Desk.open(chromium, murima.tenant("amani"), 1)
+    await desk.go_on_shift()
+    page = desk.page
+    async with murima.caller() as outside:
+        shown = {markup: markup, "\u202eevil\u202c \u200bname": "evil name", "{{ 7*7 }}": "{{ 7*7 }}"}
+        for display, text in shown.items():
+            call = await outside.dial(murima.number("amani"), caller=number, display=display, sound=False)
+            await desk.rings()
+            await desk.shows_caller(text)
+            await call.hang_up()
+            await desk.no_ring()
+        contact = rest.post("/contacts/", {"first_name": markup, "last_name": "\u202eX", "phone": number})
+        call = await outside.dial(murima.number("amani"), caller=number, sound=False)
+        await desk.rings()
+        await expect(page.locator("[data-test=ring-name]")).to_contain_text("<b>Bold</b>")
+        await expect(page.locator("[data-test=context] h2")).to_contain_text("<b>Bold</b>")
+        await desk.accept()
+        await desk.phase("talking")
+        await expect(page.locator("[data-test=call-name]")).to_contain_text("<b>Bold</b>")
+        await call.hang_up()
+        await _file(desk)
+    for path, place in (
+        ("/calls", "[data-test=call-list]"),
+        (f"/contacts/{contact['id']}", "main"),
+        ("/contacts", "main"),
+    ):
+        await page.goto(murima.tenant("amani")["url"] + path)
+        await expect(page.locator(place)).to_contain_text("onerror=")
+        assert await page.locator("img, main b").count() == 0, path
+    assert await page.evaluate("document.title") != "run"
+    assert not [line for line in desk.console if "Content Security Policy" in line or "pageerror" in line]
+    await page.goto(murima.tenant("amani")["url"])
+    await desk.state("ready")
+    await _end(desk)

@@ -19,14 +19,13 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from tests.system.kit.desk_socket import Refused, Socket
-from tests.system.kit.rest import Rest
+from tests.system.kit.rest import Rest, shared
 from tests.system.kit.sip import Agent, Do
 
 if TYPE_CHECKING:
     from tests.system.conftest import World
 
 SLUG = "umoja"
-_RESTS: dict[tuple[str, str], Rest] = {}
 _PHONES: dict[tuple[str, str], tuple[str, str]] = {}
 
 
@@ -53,6 +52,10 @@ class Queue:
         made = self.admin.post(path, {"user": user, "penalty": penalty})
         self._paths.append(f"{path}{made['id']}/")
 
+    def add_agent(self, n: int) -> None:
+        """Let the organisation's n-th agent serve it."""
+        self.add(str(rest(self.world, self.slug, "agent", n).get("/auth/me/")["user"]["id"]))
+
     def close(self) -> None:
         """Take number, members and queue away."""
         for path in [*self._paths, f"/calls/queues/{self.id}/"]:
@@ -68,10 +71,7 @@ class Queue:
 def rest(world: World, slug: str, role: str, n: int = 0) -> Rest:
     """REST as somebody, signed in once a run."""
     user = world.user(slug, role, n)
-    key = (world.tenant(slug)["url"], str(user["email"]))
-    if key not in _RESTS:
-        _RESTS[key] = world.rest(slug, role, n)
-    return _RESTS[key]
+    return shared(world.tenant(slug)["url"], str(user["email"]), str(user["password"]))
 
 
 class Member:
@@ -116,22 +116,24 @@ class Member:
 
 
 @contextlib.asynccontextmanager
-async def crew(world: World, people: int, *, slug: str = SLUG, **policy: Any) -> AsyncIterator[list[Member]]:
-    """The first `people` agents of an organisation on shift, not ready, in a new queue."""
+async def crew(
+    world: World, people: int, *, first: int = 0, penalty: int = 0, slug: str = SLUG, **policy: Any
+) -> AsyncIterator[list[Member]]:
+    """So many agents of an organisation, from the `first` on, on shift and not ready, in a new queue."""
     queue = await asyncio.to_thread(Queue, world, slug, **policy)
     async with contextlib.AsyncExitStack() as way_out:
         way_out.push_async_callback(asyncio.to_thread, queue.close)
-        members = [await _member(way_out, queue, n) for n in range(people)]
+        members = [await _member(way_out, queue, n, penalty) for n in range(first, first + people)]
         yield members
 
 
-async def _member(way_out: contextlib.AsyncExitStack, queue: Queue, n: int) -> Member:
+async def _member(way_out: contextlib.AsyncExitStack, queue: Queue, n: int, penalty: int) -> Member:
     world, slug = queue.world, queue.slug
     user = world.user(slug, "agent", n)
     desk = await way_out.enter_async_context(await Socket.open(world.tenant(slug), user))
     person = desk.state["agent"]["id"]
     login = await asyncio.to_thread(_phone, queue, str(user["email"]), person)
-    await asyncio.to_thread(queue.add, person)
+    await asyncio.to_thread(queue.add, person, penalty)
     await desk.until(lambda told: any(each["id"] == queue.id for each in told["queues"]), 20)
     host, _, port = world.run["sip"]["registrar"].rpartition(":")
     phone = Agent((host, int(port)), *login, do=Do.RING)
@@ -139,7 +141,7 @@ async def _member(way_out: contextlib.AsyncExitStack, queue: Queue, n: int) -> M
     way_out.push_async_exit(_leaving(phone))
     await desk.ask("shift.start", endpoint=login[0])
     await desk.until(lambda told: told["agent"]["shift"] and not told["agent"]["missing"], 20)
-    way_out.push_async_callback(_end_shift, desk)
+    way_out.push_async_callback(end_shift, desk)
     return Member(queue, desk, phone)
 
 
@@ -166,7 +168,8 @@ def _leaving(phone: Agent) -> Any:
     return phone.__aexit__
 
 
-async def _end_shift(desk: Socket) -> None:
+async def end_shift(desk: Socket) -> None:
+    """As soon as nobody rings or talks; who writes up or is off shift may do so at once."""
     with contextlib.suppress(TimeoutError):
         await desk.until(lambda told: told["agent"]["effective"] not in ("on_call", "offered"), 20)
     with contextlib.suppress(Refused):

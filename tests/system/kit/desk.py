@@ -6,9 +6,11 @@ of it, signed in as one agent. Everything awaits what the page shows, never a le
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import os
+import signal
 import struct
 import tempfile
 import wave
@@ -70,6 +72,19 @@ def _sandboxed() -> bool:
         return False
 
 
+async def kill(chromium: Any) -> None:
+    """End a Chromium as a crash does: no page hears of it, nothing is said to anybody."""
+    session = await chromium.new_browser_cdp_session()
+    found = await session.send("SystemInfo.getProcessInfo")
+    gone = asyncio.Event()
+    chromium.on("disconnected", lambda _: gone.set())
+    for one in found["processInfo"]:
+        if one["type"] == "browser":
+            os.kill(one["id"], signal.SIGKILL)
+    async with asyncio.timeout(15):
+        await gone.wait()
+
+
 class Desk:
     """One agent's page."""
 
@@ -101,10 +116,44 @@ class Desk:
         await self.page.wait_for_selector("[data-test=go-on-shift], [data-test=status]")
 
     async def go_on_shift(self) -> None:
-        """Through the gate: microphone, sounds, registration; then Ready."""
-        await self.page.click("[data-test=go-on-shift]")
-        await self.page.click("[data-test=go-ready]")
+        """Through the gate (microphone, sounds, registration) to Ready; a shift that runs needs no click."""
+        found = await self.page.wait_for_selector(
+            "[data-test=go-on-shift]:not([disabled]), [data-test=status]:not([disabled])"
+        )
+        assert found is not None
+        if await found.get_attribute("data-test") == "go-on-shift":
+            await self.press("go-on-shift")
+        found = await self.page.wait_for_selector(
+            "[data-test=go-ready], [data-test=status][data-state-now=ready]"
+        )
+        assert found is not None
+        if await found.get_attribute("data-test") == "go-ready":
+            await self.press("go-ready")
         await self.state("ready")
+
+    async def again(self) -> None:
+        """Another tab of the same browser, once the first one is gone."""
+        page = await self.page.context.new_page()
+        self.page = page
+        await page.goto(self.url)
+        await page.wait_for_selector("[data-test=pill][data-pill=live]")
+
+    async def crash(self) -> None:
+        """Let the tab's process die; the browser lives."""
+        session = await self.page.context.new_cdp_session(self.page)
+        async with self.page.expect_event("crash"):
+            crashing = asyncio.create_task(_forgiven(session.send("Page.crash")))
+        crashing.cancel()
+        await self.page.close()
+
+    async def talks(self, frequency: float) -> None:
+        """Wait until the call is here with its sound, and this tone is what is heard of it."""
+        await self.page.wait_for_selector(
+            "[data-test=call-bar][data-phase=talking][data-sound=true]", timeout=45_000
+        )
+        await self.page.wait_for_function(
+            "f => Math.abs((window.murimaPhoneHears?.([f])?.peak ?? 0) - f) < 15", arg=frequency
+        )
 
     async def state(self, effective: str, seconds: float = 15) -> None:
         """Wait until the status picker shows this effective state."""
@@ -154,3 +203,8 @@ class Desk:
         """The loudest frequency that the agent hears now, in Hz (0 while nothing is heard)."""
         found = await self.page.evaluate("f => window.murimaPhoneHears(f)", frequencies)
         return float(found["peak"]) if found else 0.0
+
+
+async def _forgiven(work: Any) -> None:
+    with contextlib.suppress(Exception):
+        await work

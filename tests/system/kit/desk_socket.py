@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.system.kit.rest import Rest
+from tests.system.kit.rest import shared
 
 
 class Refused(Exception):
@@ -44,7 +44,7 @@ class Socket:
     @classmethod
     async def open(cls, tenant: dict[str, Any], user: dict[str, Any]) -> Socket:
         """Sign in, take a ticket, open the socket and wait for the snapshot."""
-        rest = Rest(tenant["url"], user["email"], user["password"])
+        rest = shared(tenant["url"], user["email"], user["password"])
         ticket = (await asyncio.to_thread(rest.post, "/auth/tickets/", {}))["ticket"]
         parts = urlsplit(tenant["url"])
         http = aiohttp.ClientSession()

@@ -63,6 +63,14 @@ class Rest:
             return error.code, _decoded(error.read())
 
 
+_SHARED: dict[tuple[str, str], Rest] = {}
+
+
+def shared(url: str, email: str, password: str) -> Rest:
+    """One client for each person and run: signing in is slow, and watched for guessing."""
+    return _SHARED.setdefault((url, email), Rest(url, email, password))
+
+
 def _decoded(raw: bytes) -> Any:
     try:
         return json.loads(raw) if raw else None
