@@ -62,3 +62,20 @@ def test_documents_that_no_call_needs_are_forgotten():
     assert book.queue(call(OLD, "gone")).ring_seconds == 20
     assert book.of_queue("help").ring_seconds == 22
     assert book.of_queue("gone").ring_seconds == 20
+
+
+def test_a_book_made_of_another_books_policies_finds_the_same():
+    book = Book([OLD, NEW], NEW.hash)
+    pinned = call(OLD, "help")
+    book.forget([pinned.flow])
+    twin = Book(book.policies("t_000000000000"), NEW.hash)
+    assert twin.current == book.current
+    assert twin.entry("n-help") == book.entry("n-help")
+    assert twin.queue(pinned).ring_seconds == 11
+    assert twin.of_queue("help").ring_seconds == 22
+    assert [each.hash for each in book.policies("t_000000000000")] == [NEW.hash, ""]
+
+
+def test_a_book_with_nothing_in_force_hands_over_what_it_keeps():
+    assert [each.hash for each in Book([], "").policies("t_000000000000")] == []
+    assert [each.hash for each in Book([OLD], "").policies("t_000000000000")] == ["", ""]
