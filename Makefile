@@ -12,6 +12,7 @@ BIN := .venv/bin
 FROZEN ?=
 OPTIONS := $(if $(FROZEN),--frozen)
 PYTEST_ARGS ?=
+ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: up test check bench lock setup help
@@ -39,8 +40,8 @@ check: ## Lint, format, types, import contracts, migrations complete
 	@$(BIN)/python -m deployment.dev.checks
 	@$(BIN)/python -c "from deployment.dev import interface as ui; ui.npm(['run', '--silent', 'types']); ui.npm(['run', '--silent', 'lint'])"
 
-bench: setup ## The benchmarks of the README
-	@$(BIN)/python -m tests.bench
+bench: setup ## The benchmarks of the README; ARGS=--quick for a short run
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: ## Resolve every dependency anew: Python, Debian
 	@$(BIN)/python -m pip install -q pip-tools

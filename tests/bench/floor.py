@@ -164,7 +164,7 @@ class Floor:
     # --- counting ---------------------------------------------------------------------------------------
 
     async def _report(self, rows: int, calls: int) -> dict[str, Any]:
-        """Waits until `rows` complete calls are in the table and `calls` were at a desk, at most half a minute."""
+        """Waits until `rows` complete calls are in the table and `calls` were at a desk, but not for ever."""
         begun = time.monotonic()
         found = await self._until_rows(rows)
         waited = time.monotonic() - begun
