@@ -134,10 +134,14 @@ SHELL = (
          "unit/test_shell_watch.py::test_no_lease_is_renewed_behind_a_closed_door"),
     _row("absence-twice", f"{_SHELL}reconcile.py", "if self._moment - since >= CONFIRM_SECONDS:", "if True:",
          "unit/test_shell_reconcile.py::test_absence_counts_only_the_second_time_a_second_later"),
-    _row("busy-calls-left-alone", f"{_SHELL}reconcile.py", "if not self._busy(call.call):", "if True:",
+    _row("busy-calls-left-alone", f"{_SHELL}reconcile.py", "if self._busy(call.call):", "if False:",
          "unit/test_shell_reconcile.py::test_call_with_commands_on_their_way_is_left_alone"),
     _row("tombstone-no-newcomer", f"{_SHELL}reconcile.py", " or self._directory.ended(channel)", "",
          "unit/test_shell_reconcile.py::test_caller_whose_call_has_just_ended_is_no_newcomer"),
+    _row("sounding-leg-left-alone", f"{_SHELL}lost.py", "if after == before:", "if True:",
+         "unit/test_shell_lost.py::test_leg_that_sends_is_left_alone_after_a_few_looks"),
+    _row("only-browsers-looked-at", f"{_SHELL}lost.py", " or phone.kind is not DeviceKind.BROWSER", "",
+         "unit/test_shell_lost.py::test_who_is_not_in_a_call_on_a_browser_here_is_not_looked_at"),
     _row("tombstone-found", f"{_SHELL}directory.py", "if live is None and call in self._ended:", "if False:",
          f"{_PARTS}test_ended_call_is_a_tombstone_for_a_minute"),
     _row("ring-overtaken", f"{_SHELL}executor.py", "if not self._wanted(command):", "if False:",
@@ -177,7 +181,7 @@ SHELL = (
 )  # fmt: skip
 
 DIALPLAN = (
-    _row("lease-gate", "dialplan/static/extensions.conf", "GotoIf($[${MURIMA_SEEN} >= ${EPOCH}]?enter)",
+    _row("lease-gate", "dialplan/static/extensions.conf", "GotoIf($[${MURIMA_SEEN} > ${EPOCH}]?enter)",
          "Goto(enter)", "adapters/test_dialplan_asterisk.py::"
          "test_a_caller_of_a_hanging_daemon_is_diverted_and_the_next_one_at_once"),
     _row("first-arrival-kept", "dialplan/static/extensions.conf", ":${MURIMA_ARRIVED})})",
