@@ -63,7 +63,7 @@ export class BrowserPhone {
       if (this.ua === ua) this.again.done()
       told('registered')
     })
-    ua.on('unregistered', () => told('connecting'))
+    ua.on('unregistered', () => told('connecting', 'unregistered'))
     ua.on('disconnected', () => told('connecting', 'disconnected'))
     ua.on('registrationFailed', (event) => {
       if (this.ua !== ua) return

@@ -115,7 +115,7 @@ export const useDesk = defineStore('desk', () => {
     if (state.state === 'ended' && told.value?.id !== state.id && agent.value?.wrap_up?.call !== state.id) return
     if (offer.value?.call === state.id && state.state === 'talking') offer.value = null
     told.value = state
-    justEnded.value = state.state === 'ended'
+    justEnded.value = state.state === 'ended' && agent.value?.wrap_up?.call !== state.id
     clearTimeout(grace)
     if (justEnded.value) grace = setTimeout(() => (justEnded.value = false), GRACE_MS)
   }
