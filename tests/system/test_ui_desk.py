@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ async def test_a_lost_sign_in_asks_again_and_keeps_what_was_typed(murima: World,
 
 async def test_hostile_names_are_shown_as_text_and_nothing_runs(murima: World, chromium: Any) -> None:
     markup = "<img src=x onerror=document.title='run'><b>Bold</b>"
-    rest, number = murima.rest("amani"), "+254712559901"
+    rest, number = murima.rest("amani"), f"+2547{uuid.uuid4().int % 10**8:08d}"
     desk = await Desk.open(chromium, murima.tenant("amani"), 1)
     await desk.go_on_shift()
     page = desk.page
@@ -125,7 +126,7 @@ async def test_hostile_names_are_shown_as_text_and_nothing_runs(murima: World, c
     ):
         await page.goto(murima.tenant("amani")["url"] + path)
         await expect(page.locator(place)).to_contain_text("onerror=")
-        assert await page.locator("img, main b").count() == 0, path
+        assert await page.locator("img[src=x], b").count() == 0, path
     assert await page.evaluate("document.title") != "run"
     assert not [line for line in desk.console if "Content Security Policy" in line or "pageerror" in line]
     await page.goto(murima.tenant("amani")["url"])
