@@ -58,6 +58,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer calls, under three minutes")
     parser.add_argument("--full", action="store_true", help="callers in line at 5 calls a second, too")
+    parser.add_argument(
+        "--silent", action="store_true", help="callers send no sound: what Answer() waits for"
+    )
     parser.add_argument("--seed", type=int, default=22, help="the same moments and talks again")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, metavar="CONTESTANT")
     parser.add_argument("--scenario", choices=("free", "waiting"), help="only this one")
@@ -76,7 +79,7 @@ def _heats(options: argparse.Namespace) -> list[Heat]:
 
 
 async def _contest(options: argparse.Namespace) -> tuple[list[Any], dict[str, str]]:
-    async with Contest(options.seed) as contest:
+    async with Contest(options.seed, silent=options.silent) as contest:
         outcomes = await contest.run(_heats(options), tuple(options.only))
         versions = {
             "asterisk": contest.stack.asterisk.version,
@@ -98,6 +101,7 @@ def _common(
         "machine": processes.model(),
         "load_average_before": list(loaded),
         "seed": options.seed,
+        "silent_callers": options.silent,
     }
 
 

@@ -47,8 +47,8 @@ class Heat:
 class Contest:
     """`async with Contest(seed) as contest: outcomes = await contest.run(heats, contestants)`."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, *, silent: bool = False) -> None:
+        self._seed, self._silent = seed, silent
         self._served = 0
         self._children: list[Child] = []
 
@@ -112,6 +112,7 @@ class Contest:
             job = {
                 "do": "run", "scenario": heat.scenario, "number": numbers[contestant][heat.scenario],
                 "calls": heat.calls, "rate": heat.rate, "talk": heat.talk, "waiting": 2 * WAITING_AGENTS,
+                "silent": self._silent,
             }  # fmt: skip
             seen = await self._load.ask(job, heat.seconds)
             during = await asyncio.to_thread(processes.sample, self._pids(bare))

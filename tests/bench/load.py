@@ -66,7 +66,7 @@ class Load:
         self._trunk = ("", 0)
         self._chance = random.Random(0)
         self._quiet = _quiet_port()
-        self._talk = 0.0
+        self._talk, self._packets = 0.0, PACKETS
         self._next_number = 0
         self._rings: dict[str, list[float]] = {}
         self._gaps: list[float] = []
@@ -120,8 +120,9 @@ class Load:
     # --- a run ------------------------------------------------------------------------------------------
 
     async def _run(self, ask: dict[str, Any]) -> dict[str, Any]:
-        """{scenario, number, calls, rate, talk, waiting} → samples in ms, what went wrong, own CPU."""
+        """{scenario, number, calls, rate, talk, waiting, silent} → samples in ms, counts, own CPU."""
         self._talk, self._rings, self._gaps = ask["talk"], {}, []
+        self._packets = 0 if ask["silent"] else PACKETS
         for phone in self._phones:
             phone.freed_at = None
         gc.collect()
@@ -191,7 +192,7 @@ class Load:
         did not."""
         self._next_number += 1
         caller = f"+2547{self._next_number:08d}"
-        call = OutgoingCall(outside.line, token(), Hush(self._quiet))
+        call = OutgoingCall(outside.line, token(), Hush(self._quiet, self._packets))
         await call.place(self._trunk, number, caller, "", ())
         try:
             await call.answered(ANSWER_SECONDS)
@@ -218,9 +219,9 @@ class Hush(Media):
     """A caller's sound: a few packets of silence to where the answer says, from a port that all callers
     share and nobody reads."""
 
-    def __init__(self, port: socket.socket) -> None:
+    def __init__(self, port: socket.socket, packets: int) -> None:
         super().__init__(None)
-        self._port, self._said = port, False
+        self._port, self._packets = port, packets
 
     async def open(self, address: str) -> int:
         self._task = asyncio.create_task(self._send())
@@ -229,7 +230,7 @@ class Hush(Media):
     async def _send(self) -> None:
         while self.target is None:  # noqa: ASYNC110 - the kit says it by assigning
             await asyncio.sleep(0.005)
-        for n in range(PACKETS):
+        for n in range(self._packets):
             header = struct.pack("!BBHII", 0x80, 0, n, n * FRAME, 1)
             with contextlib.suppress(BlockingIOError):
                 self._port.sendto(header + SILENCE[:FRAME], self.target)
