@@ -39,6 +39,9 @@ class Interpreter:
         self._coming: dict[str, tuple[TenantId, CallId]] = {}
         """Callers whose entry lies in a floor's inbox: their end may be read before the floor has run."""
         self.reachable: dict[Endpoint, bool] = {}
+        self.reports = 0
+        """How many reports about phones were read."""
+        self._reported: dict[Endpoint, int] = {}
 
     def read(self, note: s.Note, now: Instant) -> Posted | GiveBack | None:
         """The event of a note and its tenant; None when it says nothing to any floor."""
@@ -57,6 +60,8 @@ class Interpreter:
             case s.ChannelHeld(channel=channel, held=held):
                 return self._leg(channel, lambda call, leg: e.PhoneHeld(call=call, leg=leg, held=held))
             case s.DeviceSeen(endpoint=endpoint, reachable=reachable):
+                self.reports += 1
+                self._reported[endpoint] = self.reports
                 return self.device(endpoint, reachable)
             case _:
                 return None
@@ -105,9 +110,14 @@ class Interpreter:
         self.reachable[endpoint] = reachable
         return phone.tenant, e.PhoneChanged(agent=phone.agent, endpoint=endpoint, reachable=reachable)
 
+    def reported_since(self, endpoint: Endpoint, reports: int) -> bool:
+        """Whether the phone itself was heard of after so many reports: a list asked for then is older."""
+        return self._reported.get(endpoint, 0) > reports
+
     def forget_device(self, endpoint: Endpoint) -> None:
         """It is another agent's now, or nobody's: the next report counts as a change."""
         self.reachable.pop(endpoint, None)
+        self._reported.pop(endpoint, None)
 
     def _hint(self, channel: str, cause: int) -> None:
         if self._caller(channel) is not None and (cause or channel not in self._hints):

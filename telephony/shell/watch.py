@@ -200,9 +200,14 @@ class Watch:
         log.info("switch_settled", node=self.node, offers=self._runtime.offers_open)
 
     async def _phones(self) -> None:
-        """Devices as the switch knows them; what it does not know is unreachable."""
+        """Devices as the switch knows them; what it does not know is unreachable. Whoever was reported while
+        the list was on its way is newer than the list."""
+        reports = self._interpreter.reports
         seen = await self._switch.devices()
+        await self._switch.ping()
         for endpoint in list(self._directory.phones):
+            if self._interpreter.reported_since(endpoint, reports):
+                continue
             posted = self._interpreter.device(endpoint, seen.get(endpoint, False))
             if posted is not None:
                 self._runtime.post(*posted)

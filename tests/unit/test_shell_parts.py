@@ -328,6 +328,15 @@ def test_legs_are_known_by_their_own_ids(directory: Directory, interpreter: Inte
     ]
 
 
+def test_a_report_about_a_phone_is_newer_than_a_list_asked_for_before(interpreter: Interpreter) -> None:
+    phone = Endpoint("d0123456789ab")
+    asked = interpreter.reports
+    assert not interpreter.reported_since(phone, asked)
+    interpreter.read(s.DeviceSeen(node="a", endpoint=phone, reachable=True), 1)
+    assert interpreter.reported_since(phone, asked)
+    assert not interpreter.reported_since(phone, interpreter.reports)
+
+
 def test_phones_tell_changes_only(interpreter: Interpreter) -> None:
     phone = Endpoint("d0123456789ab")
     on = s.DeviceSeen(node="a", endpoint=phone, reachable=True)

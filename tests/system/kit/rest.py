@@ -40,6 +40,7 @@ class Rest:
         return answer
 
     def _sign_in(self) -> None:
+        self._token = ""  # one that has run out would be refused even here
         status, answer = self._send("POST", "/api/v1/auth/token/", self._who, {})
         assert status == 200, (status, answer)
         self._token = answer["access_token"]
