@@ -152,8 +152,9 @@ async def test_bridge_made_twice_is_made_once(either: Listener) -> None:
     of = call()
     wanted = c.Bridge(call=of, bridge=bridge(of, 3), channel="1700000000.1", leg=part(of, 2))
     for _ in range(2):
-        with pytest.raises(SwitchError):  # nobody is there to be joined; the bridge is there all the same
+        with pytest.raises(SwitchError) as error:  # nobody is there to be joined; the bridge is, all the same
             await either.switch.carry_out(wanted, 2, "")
+        assert error.value.status != 409
     assert [each.ours for each in await either.switch.bridges() if each.id == wanted.bridge] == [True]
     await either.switch.destroy_bridge(wanted.bridge)
     assert wanted.bridge not in [each.id for each in await either.switch.bridges()]
@@ -420,6 +421,14 @@ async def test_leg_that_has_not_entered_yet_is_dialled_again(fake: FakeAri, list
     await listener.switch.carry_out(ring(call(), "d0123456789ab"), 0, "x")
     dials = [uri for _, uri, _ in fake.requests if uri.endswith("/dial")]
     assert len(dials) == 4
+
+
+async def test_leg_ordered_twice_is_made_once(fake: FakeAri, listener: Listener) -> None:
+    fake.registered["d0123456789ab"] = "online"
+    wanted = ring(call(), "d0123456789ab")
+    for _ in range(2):
+        await listener.switch.carry_out(wanted, 0, "x")
+    assert [each["id"] for each in fake.channels.values()] == [wanted.leg]
 
 
 async def test_leg_that_never_enters_fails(

@@ -160,6 +160,15 @@ async def test_a_caller_nobody_looks_after_comes_back_by_itself_with_the_old_arr
         assert again["args"] == first["args"]
 
 
+async def test_a_caller_enters_with_a_time_out_of_their_own(ari, outside):
+    await ari.lease("9999999999")
+    async with ari.application() as socket:
+        await outside.dial(NUMBER)
+        path = f"channels/{(await next_event(socket, 'StasisStart'))['channel']['id']}/variable"
+        left = await ari.ask("GET", path, variable="TIMEOUT(absolute)")
+        assert 0 < float(left["value"]) <= 10
+
+
 async def test_a_caller_whom_the_daemon_gives_back_reaches_the_fallback(ari, outside):
     await ari.lease("9999999999")
     async with ari.application() as socket:
