@@ -9,6 +9,7 @@ its turn came is not sent at all.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from time import monotonic
 from zlib import crc32
 
@@ -108,14 +109,14 @@ class Executor:
         try:
             await self._switches[node].carry_out(command, lane, shown)
         except SwitchError as error:
-            self._failed(node, command, error)
+            await self._failed(node, command, error)
         except Exception as error:  # one command's defect is not the end of every call
             log.exception("command_broke", node=node, command=kind, error=type(error).__name__)
-            self._failed(node, command, SwitchError(kind, 0))
+            await self._failed(node, command, SwitchError(kind, 0))
         else:
             meters.COMMAND_SECONDS.labels(kind).observe(monotonic() - moment)
 
-    def _failed(self, node: str, command: c.SwitchCommand, error: SwitchError) -> None:
+    async def _failed(self, node: str, command: c.SwitchCommand, error: SwitchError) -> None:
         kind = type(command).__name__
         meters.FAILED.labels(kind).inc()
         log.warning("command_failed", node=node, call=command.call, command=kind, status=error.status)
@@ -124,9 +125,16 @@ class Executor:
             gone = e.LegGone(call=command.call, leg=leg, cause=SUBSCRIBER_ABSENT, refused=True)
             self._report(command.call, gone)
             return
+        if error.status:
+            await self._hear_first(node)
         failed = e.CommandFailed(call=command.call, part=part_of(command), what=kind, status=error.status)
         self._report(command.call, failed)
         self._doubt(node, "command_failed")
+
+    async def _hear_first(self, node: str) -> None:
+        """Whoever hung up just now made the command fail: let that be decided before its failure is."""
+        with suppress(SwitchError):
+            await self._switches[node].ping()
 
 
 def lane_of(call: CallId) -> int:

@@ -120,6 +120,9 @@ class Recorder:
         if type(command).__name__ in self.fails:
             raise self.fails[type(command).__name__]
 
+    async def ping(self) -> None:
+        self.seen.append(("ping", -1))
+
 
 class Workshop:
     def __init__(self) -> None:
@@ -195,7 +198,8 @@ async def test_failures_come_back_as_events() -> None:
             e.CommandFailed(call=CALL, part=CALL, what="AnswerCaller", status=404),
         ]
         assert shop.doubts == ["command_failed"]
-        assert shop.switch.seen[-1][0] == "StartMusic"
+        names = [name for name, _ in shop.switch.seen]
+        assert names == ["RingAgent", "AnswerCaller", "ping", "StartMusic"], "what ended it is heard first"
 
 
 # --- directory and interpreter --------------------------------------------------------------------------
