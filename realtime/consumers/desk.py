@@ -6,12 +6,14 @@ last that claimed it; the agent's other sockets, in whichever process, hear so o
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import DatabaseError
 
 from realtime import asking, groups
 from realtime import messages as m
@@ -111,7 +113,14 @@ class DeskSocket(Socket):
 
     async def _finish(self, identity: str, data: m.WrapupFinish) -> None:
         wanted = self._ask_id(identity)
-        sent = await finish_wrap_up(self.feed.tenant, self.visitor.user, data, wanted)
+        try:
+            async with asyncio.timeout(asking.ANSWER_SECONDS):
+                sent = await finish_wrap_up(self.feed.tenant, self.visitor.user, data, wanted)
+        except TimeoutError as error:
+            said = "The database did not answer within two seconds. It may still act."
+            raise NotDone("no_answer", said) from error
+        except DatabaseError as error:
+            raise NotDone("unavailable", "The database does not answer. Try again soon.") from error
         ack = await asking.await_answer(self.feed, sent)
         self.say("ack", asking.acknowledged(ack), identity)
 

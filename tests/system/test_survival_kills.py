@@ -111,7 +111,8 @@ class Scene:
             return found if found and found["ended"] and found["disposition"] else None
 
         found = await soon(row, 15, "the call's row")
-        assert found["segments"] == 1 and found["outcome"] == "completed"
+        told = [(one["type"], one.get("outcome", "")) for one in oracle.facts(tenant, call)]
+        assert found["segments"] == 1 and found["outcome"] == "completed", told
         counts = oracle.counts(tenant, call)
         for kind in ("CallArrived", "CallQueued", "QueueLeft", "OfferMade", "OfferEnded", "CallConnected",
                      "AgentLegEnded", "CallEnded", "WrapUpStarted", "WrapUpEnded"):  # fmt: skip

@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import time
+import uuid
 from typing import Any
 
 import pytest
 
+from tests.system.kit.desk_socket import Refused
 from tests.system.kit.sip import Caller
 from tests.system.kit.survival import AGENT_HZ, CALLER_HZ, Field, Seat, soon, talk, unbroken
 
@@ -92,6 +94,10 @@ async def test_postgresql_stopped_and_the_daemon_killed_in_that_time(battered):
         second = await other.rings()
         await second.accept()
         await talk("umoja", meanwhile, second)
+        with pytest.raises(Refused) as refused:  # of nobody's call, for it may still act later
+            nobodys = str(uuid.uuid4())
+            await seat.desk.ask("wrapup.finish", call=nobodys, disposition="COUNSELLED", note="")
+        assert refused.value.problem["code"] in ("no_answer", "unavailable"), "an ask is always answered"
         await asyncio.sleep(max(0.0, OUTAGE / 2 - (time.monotonic() - stopped)))
         starts = field.starts()
         killed = field.kill()
