@@ -246,8 +246,7 @@ WEB = (
     _row("schema-in-the-thread", "web/shared/tenants/context.py",
          "        with _schema(schema):\n            return fn(*args, **kwargs)",
          "        cast(Any, connection).set_schema(schema)\n        return fn(*args, **kwargs)",
-         f"{_TENANCY}test_two_hundred_mixed_operations_at_once_leak_nothing "
-         "test_a_lazy_queryset_raises_once_outside"),
+         "web/test_tenancy_guards.py::test_a_database_thread_knows_no_tenant_afterwards"),
     _row("schema-put-back", "web/shared/tenants/context.py", "wrapper.set_tenant(before)", "pass",
          f"{_TENANCY}test_contexts_nest_and_put_back_what_was_before_also_after_an_error"),
     _row("schema-names", "web/shared/tenants/backend/base.py",
