@@ -26,7 +26,9 @@ CALLS = "/api/v1/calls/"
 @pytest.fixture(autouse=True)
 def callers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Caller]:
     known: dict[str, Caller] = {}
-    monkeypatch.setattr(parties, "read", lambda tenant, party: known.get(party))
+    monkeypatch.setattr(
+        parties, "read_many", lambda tenant, wanted: {each: known[each] for each in wanted if each in known}
+    )
     return known
 
 

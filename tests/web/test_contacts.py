@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.web.api_cases import ResourceCases
 from web.shared.core.actor import system
 from web.tenant.contacts import queries, services
-from web.tenant.contacts.models import Contact
+from web.tenant.contacts.models import Contact, ContactPhone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 ACTOR = system("tests")
@@ -153,3 +153,14 @@ class TestContactsResource(ResourceCases):
     refused = {"first_name": ""}
     may_edit, may_view, may_delete, may_not = "agent", "viewer", "supervisor", "telephony_admin"
     sorts = ("created_at", "-updated_at", "last_name", "-first_name")
+
+
+def test_the_quick_look_passes_over_no_number_that_somebody_has(tenant):
+    owner = make("Amina", "+254712345678", "+4930123456")
+    ContactPhone.objects.create(contact=owner, number="+12345678")
+    stored = ["+254712345678", "+12345678", "+4930123456"]
+    asked = [*stored, "0712345678", "+255712345678", "12345678", "+254799999999", "98765", "", "anonymous"]
+    known = queries.perhaps_known(asked)
+    assert {number for number in asked if queries.find_by_number(number)} <= known
+    assert known == {*stored, "0712345678", "+255712345678"}
+    assert queries.perhaps_known([]) == set()

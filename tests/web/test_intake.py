@@ -42,7 +42,9 @@ ACTOR = system("tests")
 def callers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Caller]:
     """Parties by id, without the log's tables; the real ones have tests of their own."""
     known: dict[str, Caller] = {}
-    monkeypatch.setattr(parties, "read", lambda tenant, party: known.get(party))
+    monkeypatch.setattr(
+        parties, "read_many", lambda tenant, wanted: {each: known[each] for each in wanted if each in known}
+    )
     return known
 
 

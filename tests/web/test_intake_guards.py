@@ -22,7 +22,7 @@ pytestmark = pytest.mark.database
 @pytest.fixture
 def script(tenants: Any, make_user: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Script:
     """A whole call, whose caller nobody knows."""
-    monkeypatch.setattr(parties, "read", lambda tenant, party: None)
+    monkeypatch.setattr(parties, "read_many", lambda tenant, wanted: {})
     made = Script(tenants[0].pk)
     with tenant_context(made.tenant):
         queue = CallQueue.objects.create(name="Help")

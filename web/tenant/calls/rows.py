@@ -78,14 +78,12 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
     present = {str(call.pk): call for call in found}
     wrap_ups = _wrap_ups(histories)
     codes = _dispositions(histories)
+    made = _new(tenant_id, [history for history in histories if history.call not in present])
     written: list[Call] = []
-    region = ""
     for history in histories:
-        call = present.get(history.call)
+        call = made.get(history.call)
         if call is None:
-            region = region or contacts.region_of(tenant_id)
-            call = _new(tenant_id, region, history)
-        else:
+            call = present[history.call]
             call.revision += 1
         _fill(call, history, wrap_ups.get(history.call), codes)
         written.append(call)
@@ -98,22 +96,33 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
     connection.check_constraints()
 
 
-def _new(tenant_id: str, region: str, history: fold.History) -> Call:
-    """A row with what is found once: the caller and the contact."""
-    who = parties.read(tenant_id, history.party)
-    # The daemon has cleaned both; what PostgreSQL cannot hold must not park a call all the same.
-    raw = "" if who is None else who.number.replace("\x00", "")
-    name = "" if who is None else who.name.replace("\x00", "")
-    number = phone_numbers.guess_e164(raw, region) or raw[:50]
-    matches = contacts.find_by_number(number) if number else []
-    return Call(
-        id=uuid.UUID(history.call),
-        party=uuid.UUID(history.party),
-        caller_number=number,
-        caller_name=name[:200],
-        contact=matches[0] if matches else None,
-        number_id=_uuid_or_none(history.number),
-    )
+def _new(tenant_id: str, histories: Sequence[fold.History]) -> dict[str, Call]:
+    """Rows by call id, with what is found once: the callers and the contacts."""
+    if not histories:
+        return {}
+    callers = parties.read_many(tenant_id, (history.party for history in histories))
+    region = contacts.region_of(tenant_id)
+    numbers = {party: _number(who.number, region) for party, who in callers.items()}
+    known = contacts.perhaps_known(numbers.values())
+    made = {}
+    for history in histories:
+        who, number = callers.get(history.party), numbers.get(history.party, "")
+        matches = contacts.find_by_number(number) if number in known else []
+        made[history.call] = Call(
+            id=uuid.UUID(history.call),
+            party=uuid.UUID(history.party),
+            caller_number=number,
+            caller_name="" if who is None else who.name.replace("\x00", "")[:200],
+            contact=matches[0] if matches else None,
+            number_id=_uuid_or_none(history.number),
+        )
+    return made
+
+
+def _number(text: str, region: str) -> str:
+    """E.164 where it can be. The daemon has cleaned it; what PostgreSQL cannot hold must not park a call."""
+    raw = text.replace("\x00", "")
+    return phone_numbers.guess_e164(raw, region) or raw[:50]
 
 
 _ENDED = {
