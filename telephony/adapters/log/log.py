@@ -34,6 +34,9 @@ from telephony.ports.log import Fenced
 AWAY_ERRORS = (psycopg.Error, OSError, TimeoutError)
 IDLE_SECONDS = 1.0
 """How long the follower waits for something new before it asks whether the epoch is still ours."""
+GATHER_SECONDS = 0.02
+"""How long the follower lets a burst of steps become one commit when nobody waits for it. A commit costs the
+loop more than the step that it keeps; this stays well below the 50 ms that losing the host may cost."""
 BUS_LAG_BYTES = 64 << 20
 """How far the bus may lag before files are deleted under it: its streams are short, so older frames would
 be trimmed at once, and their readers have PostgreSQL."""
@@ -91,6 +94,8 @@ class FileLog:
         self._positions = Positions()
         self._checkpoints: dict[TenantId, tuple[TenantId, int, int, bytes]] = {}
         self._questions: list[asyncio.Future[None]] = []
+        self._awaited = 0
+        """How many answers wait for a commit."""
         self._fenced: Fenced | None = None
 
     # --- life ---
@@ -188,7 +193,12 @@ class FileLog:
     async def committed(self, tenant: TenantId, seq: int, within: float) -> str:
         """See the port. Raises Fenced, or TimeoutError when even the disk did not answer in time."""
         written = self.segments.end
-        await self.progress.until(lambda: self._settled(tenant, seq, written), within)
+        self._awaited += 1
+        self.progress.tell()
+        try:
+            await self.progress.until(lambda: self._settled(tenant, seq, written), within)
+        finally:
+            self._awaited -= 1
         self._raise_if_fenced()
         if self._committed.get(tenant, 0) >= seq:
             return "ok"
@@ -322,7 +332,13 @@ class FileLog:
             return self.segments.end > tail.position or bool(self._questions) or bool(self._ripe())
 
         await self.progress.until(due, IDLE_SECONDS)
+        await self.progress.until(lambda: self._pressing(tail), GATHER_SECONDS)
         return await tail.records(0)
+
+    def _pressing(self, tail: Tail) -> bool:
+        """Whether there is a reason not to let more gather: somebody waits, or enough is there."""
+        backlog = self.segments.end - tail.position
+        return bool(self._awaited or self._questions) or not 0 < backlog < _BATCH_BYTES
 
     def _note_well(self, well: Callable[[], None]) -> None:
         """The database answered, under our epoch."""

@@ -135,12 +135,12 @@ class Database:
     async def _insert(self, entries: list[Columns]) -> None:
         if not entries:
             return
-        written = await self._do(statements.INSERT_FACTS, _arrays(entries))
-        if written != len(entries):
-            raise Diverged(f"{len(entries) - written} of {len(entries)} facts were there before their time")
         last = {entry.tenant: entry for entry in entries}
         seqs, instants = [entry.seq for entry in last.values()], [entry.at for entry in last.values()]
-        await self._do(statements.MOVE_POSITIONS, (self._shard, list(last), seqs, instants))
+        positions = (self._shard, list(last), seqs, instants)
+        written = (await self._all(statements.WRITE_FACTS, (*_arrays(entries), *positions)))[0][0]
+        if written != len(entries):
+            raise Diverged(f"{len(entries) - written} of {len(entries)} facts were there before their time")
 
     async def _compare(self, entries: list[Columns]) -> None:
         if not entries:
