@@ -278,7 +278,7 @@ WEB = (
          "web/test_intake_guards.py::test_a_turn_waits_for_the_one_under_way"),
     _row("intake-upsert", f"{_CALLS}rows.py",
          'written, update_conflicts=True, unique_fields=["id"], update_fields=FROM_FACTS', "written",
-         "web/test_intake.py::test_any_order_of_commits_and_restarts_gives_the_same_rows"),
+         "web/test_intake.py::test_a_call_that_cannot_be_applied_is_parked_alone"),
     _row("intake-events-once", f"{_CALLS}intake.py", "ignore_conflicts=True", "ignore_conflicts=False",
          "web/test_intake_guards.py::test_the_whole_log_again_changes_nothing"),
     _row("intake-parked-alone", f"{_CALLS}intake.py", "with transaction.atomic():\n            histories",
