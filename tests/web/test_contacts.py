@@ -71,6 +71,17 @@ def test_the_number_lookups_use_their_indexes(tenant):
     assert "contact_by_suffix" in plan
 
 
+def test_the_quick_look_uses_both_indexes(tenant):
+    with CaptureQueriesContext(connection) as said:
+        queries.perhaps_known(["+254712345678", "+254722000111", "+12345678"])
+    (statement,) = [one["sql"] for one in said if not one["sql"].startswith("SET search_path")]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + statement.replace("%", "%%"))
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "contact_by_suffix" in plan and "contact_by_number" in plan and "Seq Scan" not in plan
+
+
 def test_rest_life_of_a_contact(tenant, make_user, api):
     client = api(make_user("agent"))
     body = {

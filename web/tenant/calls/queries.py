@@ -55,9 +55,10 @@ def pop_for(number: str, call: str | None = None) -> dict[str, Any]:
     `number` is the caller's as the party row has it, empty when withheld; `call` is left out of the recent
     ones. `recent_calls`: the last five of the contact, or of the number when nobody has it.
     """
-    region = contacts.region_of(str(current_tenant_id()))
+    # An international number reads the same everywhere.
+    region = "" if number.startswith("+") else contacts.region_of(str(current_tenant_id()))
     known = phone_numbers.guess_e164(number, region) or number
-    matches = contacts.find_by_number(known) if known else []
+    matches = contacts.find_by_number(known) if contacts.perhaps_known([known]) else []
     contact = matches[0] if matches else None
     earlier = Call.objects.none()
     if contact is not None:
