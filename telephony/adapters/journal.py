@@ -26,6 +26,8 @@ KEPT_SECONDS = 72 * 3600
 QUEUE = 20_000
 """Events on their way to the disk; a busy second has some hundreds."""
 BATCH = 1000
+GATHER_SECONDS = 0.05
+"""How long the thread lets events gather: one that it takes singly costs the loop a change of threads."""
 SWEEP_SECONDS = 600.0
 CLOSE_SECONDS = 2.0
 
@@ -106,6 +108,8 @@ class JournalFiles:
         found: list[_Item | None] = []
         try:
             found.append(self._queue.get(timeout=seconds))
+            if found[0] is not None:
+                time.sleep(GATHER_SECONDS)
             while len(found) < BATCH and found[-1] is not None:
                 found.append(self._queue.get_nowait())
         except Empty:
