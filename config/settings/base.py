@@ -99,7 +99,7 @@ CACHES = {
 }
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "realtime.layer.Layer",
         "CONFIG": {"hosts": [REDIS_URL], "prefix": "murima"},
     }
 }

@@ -98,16 +98,11 @@ def clean_log(tenants: list[Any], clean_redis: Any) -> None:
 
 @pytest.fixture
 async def sockets(clean_log: None) -> AsyncIterator[None]:
-    """The process's follower is ended, and the channel layer's connections closed, after the test."""
-    from channels.layers import get_channel_layer
-
+    """The process's follower is ended after the test; the channel layer ends with its loop."""
     from realtime.follower import follower
 
     yield
     await follower().close()
-    await get_channel_layer().close_connections() if hasattr(
-        get_channel_layer(), "close_connections"
-    ) else None
 
 
 @dataclass
