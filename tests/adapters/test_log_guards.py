@@ -12,7 +12,7 @@ import pytest
 
 from telephony import codec
 from telephony.adapters.log.postgres import Database, Diverged, connected
-from telephony.adapters.log.records import ENTRY, Record, columns
+from telephony.adapters.log.records import ENTRY, Record
 from telephony.contract.ids import TenantId
 from telephony.contract.view import View
 from telephony.ports.log import Fenced
@@ -78,7 +78,7 @@ async def test_a_commit_waits_for_one_of_unknown_outcome(log_database: Urls) -> 
         await first.commit(epoch, [one])
         async with first._connection.transaction():
             await first._fence(epoch)
-            await first._facts([columns(two.payload)])
+            await first._facts([codec.entry_columns(two.payload)])
             retry = asyncio.create_task(again.commit(epoch, [two]))
             await asyncio.to_thread(until_somebody_waits, log_database.superuser)
         assert await retry == {ONE: 2}

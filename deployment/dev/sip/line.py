@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 
 from deployment.dev.sip.media import Media
-from deployment.dev.sip.message import Message, media_of, sdp, tag_of, token, uri_of
+from deployment.dev.sip.message import Message, media_of, sdp, tag_of, token
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
 _RESEND_SECONDS = 0.5
@@ -208,10 +208,6 @@ class Call:
         """The call never came to be."""
         self._final.set()
         self._later(self.finish())
-
-    def learn(self, message: Message, contact_from: Message) -> None:
-        """Take the dialog's addresses out of a message of the other side."""
-        self.target = uri_of(contact_from.get("contact")) or self.target
 
     def _request(self, method: str, extra: tuple[tuple[str, str], ...] = ()) -> Message:
         self.sequence += 1

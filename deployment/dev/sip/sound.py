@@ -65,13 +65,6 @@ def _power(samples: list[int], frequency: float) -> float:
     return 2 * (before * before + last * last - coefficient * before * last) / len(samples)
 
 
-def loudness(ulaw: bytes) -> float:
-    """Root mean square, 0 to 1."""
-    if not ulaw:
-        return 0.0
-    return math.sqrt(sum(DECODED[code] ** 2 for code in ulaw) / len(ulaw)) / 32768
-
-
 class Ear:
     """Collects what a leg hears, with the time (loop seconds) at which each packet came."""
 

@@ -23,7 +23,7 @@ from telephony.adapters.log.claim import claim
 from telephony.adapters.log.local import Local, Positions
 from telephony.adapters.log.postgres import Database, connected
 from telephony.adapters.log.progress import Backoff, Progress
-from telephony.adapters.log.records import ENTRY, PARTY, Record, columns
+from telephony.adapters.log.records import ENTRY, PARTY, Record
 from telephony.adapters.log.recovery import recover
 from telephony.adapters.log.segment import SEGMENT_BYTES, Segments
 from telephony.contract.frames import Entry, Party
@@ -132,7 +132,7 @@ class FileLog:
         self._last.update(covered)
         for record, place in self.segments.replay():
             if record.kind == ENTRY:
-                entry = columns(record.payload)
+                entry = codec.entry_columns(record.payload)
                 tenant = TenantId(entry.tenant)
                 self._last[tenant] = entry.seq
                 if entry.seq > covered.get(tenant, 0):
@@ -302,7 +302,7 @@ class FileLog:
         end = self.segments.end
         for record, place in self.segments.replay(end):
             if record.kind == ENTRY:
-                entry = columns(record.payload)
+                entry = codec.entry_columns(record.payload)
                 if entry.seq > there.get(TenantId(entry.tenant), 0):
                     return place
         return end
@@ -405,7 +405,9 @@ class FileLog:
 
 
 def _frame(record: Record) -> tuple[str, TenantId, bytes]:
-    decoded = columns(record.payload) if record.kind == ENTRY else codec.decode_party(record.payload)
+    decoded = (
+        codec.entry_columns(record.payload) if record.kind == ENTRY else codec.decode_party(record.payload)
+    )
     return "fact" if record.kind == ENTRY else "party", TenantId(decoded.tenant), record.payload
 
 

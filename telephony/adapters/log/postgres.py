@@ -17,14 +17,8 @@ import psycopg
 
 from telephony import codec
 from telephony.adapters.log import statements
-from telephony.adapters.log.records import (
-    ENTRY,
-    Columns,
-    PartyColumns,
-    Record,
-    columns,
-    party_columns,
-)
+from telephony.adapters.log.records import ENTRY, Record
+from telephony.codec import EntryColumns, PartyColumns
 from telephony.contract.frames import Entry
 from telephony.contract.ids import TenantId
 from telephony.contract.view import View
@@ -102,8 +96,8 @@ class Database:
 
     async def commit(self, epoch: int, records: Sequence[Record]) -> dict[TenantId, int]:
         """One group commit of whole groups; returns the last seq of each tenant in it."""
-        entries = [columns(record.payload) for record in records if record.kind == ENTRY]
-        parties = [party_columns(record.payload) for record in records if record.kind != ENTRY]
+        entries = [codec.entry_columns(record.payload) for record in records if record.kind == ENTRY]
+        parties = [codec.party_columns(record.payload) for record in records if record.kind != ENTRY]
         for day in sorted({_day(entry.at) for entry in entries} - self._days):
             await self._partition(day)
         async with asyncio.timeout(COMMIT_SECONDS), self._connection.transaction():
@@ -114,16 +108,16 @@ class Database:
                 await self._do(statements.NOTIFY, (f"{tenant} {seq}",))
         return last
 
-    async def _facts(self, entries: list[Columns]) -> dict[TenantId, int]:
+    async def _facts(self, entries: list[EntryColumns]) -> dict[TenantId, int]:
         """Insert what is new, compare what is not; returns each tenant's last seq."""
-        by_tenant: dict[str, list[Columns]] = {}
+        by_tenant: dict[str, list[EntryColumns]] = {}
         for entry in entries:
             by_tenant.setdefault(entry.tenant, []).append(entry)
         if not by_tenant:
             return {}
         positions = dict(await self._all(statements.LOCK_POSITIONS, (sorted(by_tenant),)))
-        fresh: list[Columns] = []
-        known: list[Columns] = []
+        fresh: list[EntryColumns] = []
+        known: list[EntryColumns] = []
         for tenant, mine in by_tenant.items():
             old, new = _split(tenant, positions.get(tenant, 0), mine)
             known += old
@@ -132,7 +126,7 @@ class Database:
         await self._insert(fresh)
         return {TenantId(tenant): mine[-1].seq for tenant, mine in by_tenant.items()}
 
-    async def _insert(self, entries: list[Columns]) -> None:
+    async def _insert(self, entries: list[EntryColumns]) -> None:
         if not entries:
             return
         last = {entry.tenant: entry for entry in entries}
@@ -142,7 +136,7 @@ class Database:
         if written != len(entries):
             raise Diverged(f"{len(entries) - written} of {len(entries)} facts were there before their time")
 
-    async def _compare(self, entries: list[Columns]) -> None:
+    async def _compare(self, entries: list[EntryColumns]) -> None:
         if not entries:
             return
         rows = await self._all(statements.EQUAL_FACTS, _arrays(entries))
@@ -227,7 +221,9 @@ async def connected(url: str, shard: str) -> AsyncIterator[Database]:
         await connection.close()
 
 
-def _split(tenant: str, position: int, entries: list[Columns]) -> tuple[list[Columns], list[Columns]]:
+def _split(
+    tenant: str, position: int, entries: list[EntryColumns]
+) -> tuple[list[EntryColumns], list[EntryColumns]]:
     """(written before, new); raises Diverged when the new ones leave a hole."""
     old = [entry for entry in entries if entry.seq <= position]
     new = [entry for entry in entries if entry.seq > position]
@@ -237,7 +233,7 @@ def _split(tenant: str, position: int, entries: list[Columns]) -> tuple[list[Col
     return old, new
 
 
-def _arrays(entries: list[Columns]) -> list[list[Any]]:
+def _arrays(entries: list[EntryColumns]) -> list[list[Any]]:
     return [
         [entry.tenant for entry in entries],
         [entry.seq for entry in entries],

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zlib import crc32
 
-import msgspec
-
 ENTRY = 1
 PARTY = 2
 _LAST = 0x80
@@ -25,31 +23,6 @@ class Record:
     kind: int
     """ENTRY or PARTY."""
     payload: bytes
-
-
-class Columns(msgspec.Struct):
-    """An entry as columns, its fact left as the bytes that were written: also when this release does not
-    know the fact, so that nothing is lost on the way to the database."""
-
-    tenant: str
-    epoch: int
-    seq: int
-    at: int
-    type: str
-    data: msgspec.Raw
-    ask: str | None = None
-
-
-class PartyColumns(msgspec.Struct):
-    tenant: str
-    party: str
-    key: int
-    sealed: str
-    digest: str
-
-
-columns = msgspec.json.Decoder(Columns).decode
-party_columns = msgspec.json.Decoder(PartyColumns).decode
 
 
 def pack(group: Iterable[Record]) -> bytes:

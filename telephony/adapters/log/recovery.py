@@ -15,7 +15,7 @@ import structlog
 from telephony import codec
 from telephony.adapters.log.local import Local
 from telephony.adapters.log.postgres import Database, connected
-from telephony.adapters.log.records import ENTRY, columns
+from telephony.adapters.log.records import ENTRY
 from telephony.adapters.log.segment import Segments
 from telephony.contract.frames import Entry
 from telephony.contract.ids import TenantId
@@ -73,7 +73,7 @@ def _entries(segments: Segments, covered: dict[TenantId, int]) -> dict[TenantId,
     for record, _ in segments.replay():
         if record.kind != ENTRY:
             continue
-        head = columns(record.payload)
+        head = codec.entry_columns(record.payload)
         tenant = TenantId(head.tenant)
         if head.seq > covered.get(tenant, 0):
             found.setdefault(tenant, []).append(codec.decode_entry(record.payload))
