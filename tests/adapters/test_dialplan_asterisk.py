@@ -17,6 +17,7 @@ from deployment.dev.sounds import ANNOUNCEMENT_HZ, MUSIC_HZ
 from deployment.dev.stack import Stack
 from dialplan.compiler import compile_fallback
 from dialplan.publish import RELOAD, install
+from telephony.adapters.ari.commands import CONNECTED_SECONDS, HELD_SECONDS
 from telephony.contract.ids import Endpoint
 from tests.stack_plugin import private_stack
 from tests.system.kit.sip import Agent, Caller, Do
@@ -28,6 +29,7 @@ NUMBER = "+254700000001"
 RETRY_SECONDS = 4
 TONES = (*MUSIC_HZ, *ANNOUNCEMENT_HZ, 500.0, 800.0)
 APP = "murima-0"
+JOINS = 200
 
 
 class Ari:
@@ -167,6 +169,26 @@ async def test_a_caller_enters_with_a_time_out_of_their_own(ari, outside):
         path = f"channels/{(await next_event(socket, 'StasisStart'))['channel']['id']}/variable"
         left = await ari.ask("GET", path, variable="TIMEOUT(absolute)")
         assert 0 < float(left["value"]) <= 10
+
+
+async def test_a_connected_callers_time_out_is_far_away_and_not_cancelled(ari, outside):
+    """On a busy machine, 0 instead lost the caller within a few thousand joins."""
+    await ari.lease("9999999999")
+    async with ari.application() as socket:
+        await outside.dial(NUMBER)
+        path = f"channels/{(await next_event(socket, 'StasisStart'))['channel']['id']}"
+        await ari.ask("POST", f"{path}/answer")
+        await ari.ask("POST", "bridges/room", type="mixing")
+        caller = path.partition("/")[2]
+        for _ in range(JOINS):
+            await ari.ask("POST", f"{path}/variable", variable="TIMEOUT(absolute)", value=str(HELD_SECONDS))
+            await ari.ask("POST", "bridges/room/addChannel", channel=caller)
+            await ari.ask(
+                "POST", f"{path}/variable", variable="TIMEOUT(absolute)", value=str(CONNECTED_SECONDS)
+            )
+            left: Any = await ari.ask("GET", f"{path}/variable", variable="TIMEOUT(absolute)")
+            assert float(left["value"]) > CONNECTED_SECONDS - 60
+            await ari.ask("POST", "bridges/room/removeChannel", channel=caller)
 
 
 async def test_a_caller_whom_the_daemon_gives_back_reaches_the_fallback(ari, outside):

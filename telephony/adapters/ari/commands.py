@@ -13,6 +13,10 @@ from telephony.engine import commands as c
 
 HELD_SECONDS = 90
 """The dead-man's time-out of a caller who is held; the shell renews it."""
+CONNECTED_SECONDS = 100 * 24 * 3600
+"""The time-out of a connected caller: none. Never 0, which would cancel it: Asterisk looks at a channel's
+time-out in the channel's thread and without a lock, once whether it is there and once whether it is over, and
+a 0 written in between reads as over. About one caller in a thousand left at the moment of being connected."""
 RING_MARGIN = 1
 """Asterisk ends a ringing leg this much after the floor would have."""
 NOT_ENTERED = "not in Stasis"
@@ -127,11 +131,11 @@ def _ring(leg: str, name: str, seconds: int, application: str, shown: str) -> tu
 
 
 def _join(bridge: str, caller: str, members: list[str]) -> tuple[Request, ...]:
-    """Music off, in, time-out off: in this order, so that no music mixes into the talk."""
+    """Music off, in, time-out far away: in this order, so that no music mixes into the talk."""
     return (
         Request("DELETE", f"channels/{channel(caller)}/moh", done=_OR_NEITHER),
         Request("POST", f"bridges/{bridge}/addChannel", {"channel": members}),
-        _timeout(caller, 0),
+        _timeout(caller, CONNECTED_SECONDS),
     )
 
 
