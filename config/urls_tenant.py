@@ -15,8 +15,21 @@ from web.shared.api.views import api_not_found, browser_application
 # URL prefix → URL module; an app that is not there yet is left out, so that each can land by itself.
 API = {
     "auth": "web.shared.accounts.api.urls",
+    "organization": "web.shared.tenants.api.urls",
+    "api-keys": "web.shared.api.api.key_urls",
+    "webhooks": "web.shared.core.api.webhook_urls",
+    "events": "web.shared.core.api.event_urls",
+    "jobs": "web.shared.core.api.job_urls",
+    "audit": "web.shared.core.api.audit_urls",
     "contacts": "web.tenant.contacts.api.urls",
+    "cases": "web.tenant.cases.api.urls",
+    "communications": "web.tenant.communications.api.urls",
     "calls": "web.tenant.calls.api.urls",
+    "workflows": "web.tenant.workflows.api.urls",
+    "reference-data": "web.tenant.reference_data.api.urls",
+    "documents": "web.tenant.documents.api.urls",
+    "tasks": "web.tenant.tasks.api.urls",
+    "notifications": "web.tenant.notifications.api.urls",
 }
 
 

@@ -43,8 +43,15 @@ SHARED_APPS = [
 ]
 TENANT_APPS = [
     "web.shared.records",
+    "web.tenant.reference_data",
+    "web.tenant.workflows",
     "web.tenant.contacts",
+    "web.tenant.cases",
+    "web.tenant.communications",
     "web.tenant.calls",
+    "web.tenant.documents",
+    "web.tenant.tasks",
+    "web.tenant.notifications",
 ]
 # realtime brings commands, checks and rows of the permission registry, but no tables.
 INSTALLED_APPS = ["daphne", *SHARED_APPS, *TENANT_APPS, "realtime"]
@@ -258,6 +265,13 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_IMPORTS = ["web.shared.core.housekeeping"]
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {"housekeeping": {"task": "housekeeping", "schedule": 3600.0}}
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "murima:celery:"}
+CELERY_IMPORTS = ["web.shared.core.housekeeping", "web.shared.core.event_tasks"]
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
+    "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
+}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "murima:celery:",
+    "socket_connect_timeout": 2,
+    "socket_timeout": 10,
+}

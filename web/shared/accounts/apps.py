@@ -10,5 +10,5 @@ class AccountsConfig(AppConfig):
         from web.shared.accounts import checks  # noqa: F401
         from web.shared.accounts.api import openapi  # noqa: F401
 
-        # Each app's permissions.py declares its codes and its routes.
-        autodiscover_modules("permissions")
+        # Each app's permissions.py declares its codes and its routes, its events.py its domain events.
+        autodiscover_modules("permissions", "events")

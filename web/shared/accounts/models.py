@@ -123,6 +123,34 @@ class TenantMembership(models.Model):
         return {code: Scope(scope) for code, scope in self.role.permissions.items()}
 
 
+class Team(models.Model):
+    """People who work together: what the scope TEAM of a permission reaches."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="teams")
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="one_team_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.pk}"
+
+
+class TeamMember(models.Model):
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="in_a_team_once")]
+
+    def __str__(self) -> str:
+        return f"{self.team_id} {self.user_id}"
+
+
 class PlatformRole(models.Model):
     """What somebody may do on the platform's own host."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from web.shared.accounts.models import TenantMembership, User
+from web.shared.accounts.models import TeamMember, TenantMembership, User
 
 
 def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
@@ -36,3 +36,11 @@ def people_of(tenant_id: str) -> Any:
         .filter(tenant_id=tenant_id, is_active=True)
         .order_by("joined_at", "id")
     )
+
+
+def team_user_ids(tenant_id: str, user_id: uuid.UUID) -> frozenset[uuid.UUID]:
+    """Active members of the teams this person is in, in this tenant. One query."""
+    mates = TeamMember.objects.filter(
+        team__tenant_id=tenant_id, team__is_active=True, team__members__user_id=user_id
+    )
+    return frozenset(mates.values_list("user_id", flat=True))

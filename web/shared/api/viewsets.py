@@ -35,6 +35,7 @@ from web.shared.api.parsers import MergePatchParser, StrictJSONParser
 from web.shared.api.problems import FieldError, Malformed, NotFound
 from web.shared.core.actor import Actor, ActorKind
 from web.shared.core.net import client_address
+from web.shared.core.viewer import Viewer, viewer_of
 
 
 class ApiView(APIView):
@@ -57,6 +58,17 @@ class ApiView(APIView):
         """How far the permission of this route reaches for this person."""
         request: Any = self.request
         return getattr(request, "scope_granted", Scope.OWN)
+
+    @property
+    def viewer(self) -> Viewer:
+        """Who looks, for queries; on the platform's host, and for nobody, one who sees nothing."""
+        request: Any = self.request
+        membership = getattr(request, "membership", None)
+        found: Viewer | None = getattr(request, "viewer", None)
+        if found is None:
+            found = Viewer(None, {}) if membership is None else viewer_of(membership)
+            request.viewer = found
+        return found
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """REST framework's own dispatch, with the handler run once per Idempotency-Key."""

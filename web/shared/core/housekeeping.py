@@ -13,6 +13,7 @@ from django.apps import apps
 from django.utils import timezone
 
 from web.shared.api.idempotency import KEPT
+from web.shared.core.event_tasks import forget_old
 from web.shared.core.tasks import tenant_task
 from web.shared.tenants.context import public_context
 from web.shared.tenants.queries import tenant_ids
@@ -30,10 +31,10 @@ def everything() -> None:
 
 @tenant_task(name="housekeeping.tenant")
 def of_tenant(tenant_id: str) -> int:
-    """Forget answers to requests older than their 24 hours; returns how many."""
+    """Forget answers to requests and domain events that have had their day; returns how many."""
     keys = apps.get_model("records", "IdempotencyKey").objects
     count, _ = keys.filter(created_at__lt=timezone.now() - KEPT).delete()
-    return count
+    return count + forget_old()
 
 
 def shared_tables() -> None:

@@ -1,4 +1,4 @@
-"""Writes, as every app does them: check, change, audit, in one transaction.
+"""Writes, as every app does them: check, change, audit, tell, in one transaction.
 
 An app's services.py has functions named `<noun>_<verb>`, keyword-only, the actor first. Most of them are a
 few lines around `create`, `update` and `soft_delete`; what has rules of its own is written out, inside
@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from web.shared.core import audit
+from web.shared.core import audit, events
 from web.shared.core.actor import Actor
 from web.shared.core.models import BaseModel
 
@@ -30,6 +30,7 @@ def create(model: type[M], *, actor: Actor, values: Mapping[str, Any]) -> M:
         row.full_clean()
         row.save(force_insert=True)
         audit.record(actor=actor, action="create", obj=row)
+        events.emit_for(row, "created", actor=actor, fields=list(values))
     return row
 
 
@@ -45,6 +46,7 @@ def update(row: M, *, actor: Actor, values: Mapping[str, Any]) -> M:
         row.full_clean()
         row.save(update_fields=[*changed, "updated_by"])
         audit.record(actor=actor, action="update", obj=row, changes=audit.changed_fields(changed))
+        events.emit_for(row, "updated", actor=actor, fields=changed)
     return row
 
 
@@ -58,6 +60,7 @@ def soft_delete(row: M, *, actor: Actor) -> M:
     with transaction.atomic():
         row.save(update_fields=["is_deleted", "deleted_at", "deleted_by", "updated_by"])
         audit.record(actor=actor, action="delete", obj=row)
+        events.emit_for(row, "deleted", actor=actor)
     return row
 
 

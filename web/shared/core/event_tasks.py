@@ -1,0 +1,75 @@
+"""When domain events are handed on: right after a commit, and every few seconds for whatever was missed.
+
+Sending the wake-up must never hold up or fail the request that committed: one try, and after a failure no
+other for PAUSE seconds in this process. Beat's `events.sweep` finds every tenant whose consumers lag.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from celery import shared_task
+from django.apps import apps
+from django.db import connection
+from django.utils import timezone
+
+from web.shared.core import events
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.context import tenant_context
+from web.shared.tenants.queries import tenant_ids
+
+PAUSE = 5.0
+
+logger = structlog.get_logger(__name__)
+_not_before = 0.0
+
+
+def wake_worker(tenant_id: str) -> None:
+    """Ask a worker to drain this tenant now; says nothing when it cannot be asked."""
+    global _not_before
+    if time.monotonic() < _not_before:
+        return
+    try:
+        drain_tenant.apply_async((tenant_id,), retry=False, expires=60)
+    except Exception as error:  # Redis away in any of its ways: the sweep finds the events
+        _not_before = time.monotonic() + PAUSE
+        logger.warning("event_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+
+
+@tenant_task(name="events.drain")
+def drain_tenant(tenant_id: str) -> int:
+    return events.drain(tenant_id)
+
+
+@shared_task(name="events.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Drain every tenant that has unread events; returns how many had."""
+    lagging = [tenant_id for tenant_id in tenant_ids(active_only=False) if lags(tenant_id)]
+    for tenant_id in lagging:
+        drain_tenant.delay(tenant_id)
+    return len(lagging)
+
+
+def lags(tenant_id: str) -> bool:
+    """Whether some consumer of this tenant has not had the newest event."""
+    with tenant_context(tenant_id), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT transaction_id, sequence FROM records_domainevent ORDER BY sequence DESC LIMIT 1"
+        )
+        newest = cursor.fetchone()
+        if newest is None:
+            return False
+        cursor.execute(
+            "SELECT count(*) FROM records_eventposition WHERE (transaction_id, sequence) >= (%s::text::xid8, %s)",
+            [str(newest[0]), newest[1]],
+        )
+        return bool(cursor.fetchone()[0] < len(events.consumers))
+
+
+def forget_old() -> int:
+    """Remove events older than their 30 days that everybody has had, in the tenant chosen now."""
+    count, _ = (
+        apps.get_model("records", "DomainEvent").objects.filter(at__lt=timezone.now() - events.KEPT).delete()
+    )
+    return int(count)
