@@ -61,7 +61,8 @@ def lags(tenant_id: str) -> bool:
         if newest is None:
             return False
         cursor.execute(
-            "SELECT count(*) FROM records_eventposition WHERE (transaction_id, sequence) >= (%s::text::xid8, %s)",
+            "SELECT count(*) FROM records_eventposition"
+            " WHERE (transaction_id, sequence) >= (%s::text::xid8, %s)",
             [str(newest[0]), newest[1]],
         )
         return bool(cursor.fetchone()[0] < len(events.consumers))

@@ -45,7 +45,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """`data` names what an event of this type carries: field → type (uuid.UUID, str, int, bool, list, ...)."""
+    """`data` names what an event of this type carries: field → type (uuid.UUID, str, int, bool, list)."""
 
     name: str
     label: str
@@ -154,7 +154,10 @@ def consumer(name: str, handler: Handler) -> None:
 
 
 def drain(tenant_id: str) -> int:
-    """Give every consumer what it has not had; returns how many events were handled. Safe to run twice at once."""
+    """Give every consumer what it has not had; returns how many events were handled.
+
+    Safe to run twice at once: a position is locked, and who finds it locked goes on to the next.
+    """
     handled = 0
     with tenant_context(tenant_id):
         for name, handler in consumers.items():
