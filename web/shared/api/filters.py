@@ -3,7 +3,8 @@
 A view names them: `filters = {"status": Filter("status", many=True), "started_at": Filter("started_at",
 ranges=True), "q": Filter(apply=search)}`. In the URL they read `status=open,pending`, `started_at[gte]=...`.
 A parameter that is neither a filter nor a list's own (limit, cursor, sort, fields, count) is refused, so a
-misspelt filter never silently returns everything; values go through the model field's own parser.
+misspelt filter never silently returns everything; values go through the model field's own parser. What a
+viewer may not read they cannot filter or sort by either: the answer would tell them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from django.db.models import QuerySet
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
-from web.shared.api.problems import FieldError, Malformed
+from web.shared.api.problems import FieldError, Forbidden, Malformed
 
-RESERVED = {"limit", "cursor", "sort", "fields", "count", "format"}
+RESERVED = {"limit", "cursor", "sort", "fields", "expand", "count", "format"}
 OPERATORS = ("gte", "gt", "lte", "lt")
 _NAME = re.compile(r"([a-z_]+)(?:\[([a-z]+)\])?")
 
@@ -28,7 +29,8 @@ _NAME = re.compile(r"([a-z_]+)(?:\[([a-z]+)\])?")
 @dataclass(frozen=True, slots=True)
 class Filter:
     """`path`: the ORM path. `many`: a comma-separated list. `ranges`: also [gte] and so on. `null`: 'null' is
-    allowed. `apply(queryset, text)` does what a path cannot (ValueError refuses the value)."""
+    allowed. `apply(queryset, text)` does what a path cannot (ValueError refuses the value). `code`: what this
+    filter needs beside the list's permission; one on a sensitive field has that field's by itself."""
 
     path: str = ""
     many: bool = False
@@ -36,6 +38,15 @@ class Filter:
     null: bool = False
     apply: Callable[[QuerySet[Any], str], QuerySet[Any]] | None = None
     schema: dict[str, Any] | None = None
+    code: str = ""
+
+
+def refuse_unreadable(view: Any, path: str, code: str = "") -> None:
+    """Raise Forbidden when `path` is, or `code` guards, something that this view's viewer may not read."""
+    name = path.partition("__")[0]
+    wanted = code or getattr(view.get_serializer_class(), "sensitive", {}).get(name, "")
+    if wanted and not view.viewer.may(wanted):
+        raise Forbidden("You may not ask about that field.", permission=wanted)
 
 
 class AllowedFilters(BaseFilterBackend):
@@ -48,6 +59,7 @@ class AllowedFilters(BaseFilterBackend):
             entry = filters.get(name)
             if entry is None or (operator and not (entry.ranges and operator in OPERATORS)):
                 raise _refused(parameter, "unknown_parameter", "This list has no such filter.")
+            refuse_unreadable(view, entry.path, entry.code)
             try:
                 queryset = _narrow(queryset, entry, operator, request.query_params[parameter])
             except (ValueError, TypeError, ValidationError):
@@ -56,6 +68,10 @@ class AllowedFilters(BaseFilterBackend):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         found = [_described("fields", {"type": "string"}, "Comma-separated names of fields to return.")]
+        expandable = sorted(getattr(view.get_serializer_class(), "expandable", {}))
+        if expandable:
+            said = f"Comma-separated ids to answer as objects: {', '.join(expandable)}."
+            found.append(_described("expand", {"type": "string"}, said))
         for name, entry in getattr(view, "filters", {}).items():
             kind = entry.schema or {"type": "string"}
             said = "Comma-separated values, any of which may match." if entry.many else ""

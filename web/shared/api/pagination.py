@@ -18,6 +18,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from web.shared.api.filters import refuse_unreadable
 from web.shared.api.problems import BadCursor, FieldError, Malformed
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -37,6 +38,8 @@ class CursorPages(BasePagination):
                 "This list cannot be sorted by that.",
                 errors=[FieldError("?sort", "unknown_sort", f"One of: {', '.join(sorted(allowed))}.")],
             )
+        if view is not None and hasattr(view, "get_serializer_class"):
+            refuse_unreadable(view, allowed[name])
         self._field, self._salt = allowed[name], f"cursor:{_tenant(request)}:{asked}"
         rows = queryset.order_by(*_order(self._field, descending))
         cursor = request.query_params.get("cursor")

@@ -15,6 +15,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from web.shared.accounts import registry
+from web.shared.api.serializers import RedactedField
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -70,6 +71,17 @@ class MurimaSchema(AutoSchema):
             operation["responses"].setdefault(status, _problem_response(text))
         return operation
 
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        if isinstance(field, RedactedField):
+            said = "Fields that are null here because you lack the permission to read them."
+            return {"type": "array", "items": {"type": "string"}, "readOnly": True, "description": said}
+        schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
+        if direction == "response" and field.field_name in getattr(field.parent, "sensitive", {}):
+            return _or_null(schema)
+        return schema
+
     def get_description(self) -> str:  # type: ignore[override]
         said: str = super().get_description() or ""
         code = self._permission()
@@ -86,6 +98,15 @@ class MurimaSchema(AutoSchema):
     def _is_versioned(self) -> bool:
         queryset = getattr(self.view, "queryset", None)
         return queryset is not None and hasattr(queryset.model, "revision")
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema`, or null: what a redacted field answers."""
+    kind = schema.get("type")
+    if kind is None or "enum" in schema:
+        return {"oneOf": [schema, {"type": "null"}]}
+    kinds = kind if isinstance(kind, list) else [kind]
+    return schema if "null" in kinds else {**schema, "type": [*kinds, "null"]}
 
 
 def _problem_response(text: str) -> dict[str, Any]:

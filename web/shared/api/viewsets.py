@@ -10,6 +10,8 @@
         def perform_update(self, row, values): return services.contact_update(row, actor=self.actor, ...)
         def perform_destroy(self, row): services.contact_delete(row, actor=self.actor)
 
+`audited_read = True` writes who read a row: each retrieve, and each list that shows a sensitive value.
+
 Views translate, services write. POST honours Idempotency-Key; changes to a row need If-Match and run on the
 locked row in one transaction; permission comes from the registry by route and method; `self.scope` says how
 far it reaches. Compose ListMixin, RetrieveMixin and so on with BaseViewSet for less than the whole.
@@ -29,7 +31,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from web.shared.accounts.registry import Scope
-from web.shared.api import etags, idempotency
+from web.shared.api import etags, expansion, idempotency, reads
 from web.shared.api.filters import AllowedFilters, Filter
 from web.shared.api.parsers import MergePatchParser, StrictJSONParser
 from web.shared.api.problems import FieldError, Malformed, NotFound
@@ -112,6 +114,7 @@ class BaseViewSet(ApiView, GenericViewSet[Any]):
     filters: ClassVar[dict[str, Filter]] = {}
     sort_fields: ClassVar[dict[str, str]] = {"created_at": "created_at"}
     default_sort: ClassVar[str] = "-created_at"
+    audited_read: ClassVar[bool] = False
     lookup_value_regex = r"[^/]+"
 
     def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -141,9 +144,15 @@ class BaseViewSet(ApiView, GenericViewSet[Any]):
 
     def get_serializer_context(self) -> dict[str, Any]:
         context = dict(super().get_serializer_context())
-        asked = self.request.query_params.get("fields", "") if self.request else ""
-        if asked and self.request.method == "GET":
-            context["fields"] = self._chosen(asked.split(","))
+        if not isinstance(self.request, Request):
+            return context
+        context["viewer"] = self.viewer
+        asked = self.request.query_params if self.request.method == "GET" else {}
+        if asked.get("fields"):
+            context["fields"] = self._chosen(asked["fields"].split(","))
+        if asked.get("expand"):
+            known = getattr(self.get_serializer_class(), "expandable", {})
+            context["expand"] = expansion.chosen(asked["expand"], known)
         return context
 
     def _chosen(self, names: list[str]) -> set[str]:
@@ -168,7 +177,10 @@ class BaseViewSet(ApiView, GenericViewSet[Any]):
 class ListMixin:
     def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        response: Response = self.get_paginated_response(self.get_serializer(page, many=True).data)
+        data = self.get_serializer(page, many=True).data
+        if self.audited_read:
+            reads.list_shown(self.actor, self.get_serializer_class(), page, data)
+        response: Response = self.get_paginated_response(data)
         return response
 
 
@@ -177,6 +189,8 @@ class RetrieveMixin:
         row = self.get_object()
         if hasattr(row, "revision") and etags.not_modified(request, row):
             return Response(status=304, headers={"ETag": etags.etag_of(row)})
+        if self.audited_read:
+            reads.row_shown(self.actor, row)
         response: Response = self.answer(row)
         return response
 
