@@ -13,6 +13,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin
 
+from web.shared.core.ids import uuid7
 from web.shared.tenants.ids import TenantId, new_tenant_id
 
 slug_validator = RegexValidator(
@@ -113,3 +114,40 @@ class InboundNumber(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trunk} → {self.tenant_id}"
+
+
+class TenantInvitation(models.Model):
+    """Somebody is asked to join. The link is mailed; its secret is kept as SHA-256 and made when it is sent.
+
+    Written and read by web.shared.accounts, which knows people.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.ForeignKey("accounts.TenantRole", on_delete=models.CASCADE, related_name="+")
+    invited_by = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    token_digest = models.BinaryField(null=True, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    is_accepted = models.BooleanField(default=False)
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "email"],
+                condition=models.Q(is_accepted=False, withdrawn_at__isnull=True),
+                name="one_open_invitation_each",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.id}"

@@ -1,11 +1,9 @@
-"""People, what they may do where, and the proofs they hold.
+"""People, and what they may do where.
 
 A User is one person on the whole platform, known by e-mail, deactivated but never deleted (rows in every
 tenant point at them). A TenantMembership says in which tenant and with which TenantRole. Roles start as
-copies of the defaults in `roles.py`; from then on they are the tenant's to change.
-
-Session and RefreshToken are bound to one tenant; a cookie or token shown on another host proves nothing.
-Secrets are stored as SHA-256 only (they are random and long, so a slow hash would add nothing).
+copies of the defaults in `roles.py`; from then on they are the tenant's to change. `revision` is what
+If-Match compares.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from web.shared.accounts.registry import Scope
 from web.shared.core.ids import uuid7
+from web.shared.core.models import RevisionedModel
 
 
 class UserManager(BaseUserManager["User"]):
@@ -34,7 +32,10 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
-        return self.create_user(email, password, is_platform_admin=True, **extra)
+        """Somebody who runs the platform, with every right there is on it."""
+        user = self.create_user(email, password, is_platform_admin=True, **extra)
+        PlatformRole.objects.create(user=user, role=PlatformRole.Role.SUPER_ADMIN)
+        return user
 
 
 def normalise_email(email: str) -> str:
@@ -81,7 +82,16 @@ class User(AbstractBaseUser):
         return self.is_staff
 
 
-class TenantRole(models.Model):
+class Revisioned(RevisionedModel):
+    """The columns came later than the tables, so the database fills them for the last release's writers."""
+
+    revision = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class TenantRole(Revisioned):
     """A role of one tenant: permission code → scope ("own", "team" or "all"). A code not named is refused."""
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="roles")
@@ -100,13 +110,14 @@ class TenantRole(models.Model):
         return f"{self.tenant_id} {self.name}"
 
 
-class TenantMembership(models.Model):
+class TenantMembership(Revisioned):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="memberships")
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="memberships")
     role = models.ForeignKey(TenantRole, on_delete=models.PROTECT, related_name="memberships")
     is_active = models.BooleanField(default=True)
     joined_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True, null=True)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
 
     class Meta:
@@ -123,7 +134,7 @@ class TenantMembership(models.Model):
         return {code: Scope(scope) for code, scope in self.role.permissions.items()}
 
 
-class Team(models.Model):
+class Team(Revisioned):
     """People who work together: what the scope TEAM of a permission reaches."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -152,12 +163,15 @@ class TeamMember(models.Model):
 
 
 class PlatformRole(models.Model):
-    """What somebody may do on the platform's own host."""
+    """What somebody may do on the platform's own host: the role's codes and those in `permissions`."""
+
+    class Role(models.TextChoices):
+        SUPER_ADMIN = "super_admin", "Super admin"
+        ADMIN = "admin", "Admin"
+        SUPPORT = "support", "Support"
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="platform_roles")
-    role = models.CharField(
-        max_length=50, choices=[("super_admin", "Super admin"), ("admin", "Admin"), ("support", "Support")]
-    )
+    role = models.CharField(max_length=50, choices=Role.choices)
     permissions = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -166,49 +180,3 @@ class PlatformRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.user_id}"
-
-
-class SessionManager(BaseSessionManager["Session"]):
-    """Django's own session manager, for our table."""
-
-
-class Session(AbstractBaseSession):
-    """A browser's sign-in. The columns repeat what the payload says so that they can be listed and ended."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
-    tenant_id = models.CharField(max_length=14, blank=True, db_index=True)
-    created_at = models.DateTimeField(null=True)
-
-    objects: ClassVar[SessionManager] = SessionManager()
-
-    @classmethod
-    def get_session_store_class(cls) -> type[Any]:
-        from web.shared.accounts.session_store import SessionStore
-
-        return SessionStore
-
-
-class TokenFamily(models.Model):
-    """All refresh tokens that descend from one sign-in of an API client; revoked together."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="token_families")
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    revoked_because = models.CharField(max_length=32, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.tenant_id} {self.user_id}"
-
-
-class RefreshToken(models.Model):
-    """One link of a family: used once, then replaced. A second use revokes the family."""
-
-    family = models.ForeignKey(TokenFamily, on_delete=models.CASCADE, related_name="tokens")
-    digest = models.BinaryField(unique=True)
-    expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.family_id}"
