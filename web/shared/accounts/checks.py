@@ -54,7 +54,7 @@ def missing_rows(urlconf: str) -> Iterator[str]:
             code = registry.code_for_route(name, method)
             if code is None:
                 yield f"{urlconf}: {method} {name} has no row in the permission registry"
-            elif code not in (registry.ANYONE, registry.MEMBER) and code not in registry.permissions:
+            elif code not in (registry.ANYONE, registry.MEMBER) and not registry.is_declared(code):
                 yield f"{urlconf}: {method} {name} asks for {code}, which nobody declared"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from web.shared.accounts.models import TeamMember, TenantMembership, User
+from web.shared.accounts import registry
+from web.shared.accounts.models import PlatformRole, TeamMember, TenantMembership, User
 
 
 def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
@@ -44,3 +45,14 @@ def team_user_ids(tenant_id: str, user_id: uuid.UUID) -> frozenset[uuid.UUID]:
         team__tenant_id=tenant_id, team__is_active=True, team__members__user_id=user_id
     )
     return frozenset(mates.values_list("user_id", flat=True))
+
+
+def platform_codes(user: User) -> frozenset[str]:
+    """The platform's codes that this person's PlatformRoles give; empty for who runs nothing. One query."""
+    if not (user.is_active and user.is_platform_admin):
+        return frozenset()
+    codes: set[str] = set()
+    for held in PlatformRole.objects.filter(user=user):
+        codes |= {code for code, entry in registry.platform_permissions.items() if held.role in entry.roles}
+        codes |= {code for code in held.permissions if code in registry.platform_permissions}
+    return frozenset(codes)

@@ -38,6 +38,8 @@ class Permission:
 
 
 permissions: dict[str, Permission] = {}
+platform_permissions: dict[str, Permission] = {}
+"""Codes of the platform's own host, held by PlatformRoles and by no tenant's role."""
 routes: dict[str, dict[str, str]] = {}
 messages: dict[str, str] = {}
 
@@ -60,6 +62,22 @@ def permission(
     if known != Permission(code, label, roles):
         raise ValueError(f"permission {code} is declared twice, differently")
     return code
+
+
+def platform_permission(code: str, label: str, *, roles: Iterable[str] = ()) -> str:
+    """Declare a code of the platform's host, `platform.<subject>.<verb>`, and the PlatformRoles that hold it.
+
+    `super_admin` holds every one. Returns the code.
+    """
+    held = dict.fromkeys([*roles, "super_admin"], Scope.ALL)
+    entry = Permission(code, label, held)
+    if platform_permissions.setdefault(code, entry) != entry:
+        raise ValueError(f"platform permission {code} is declared twice, differently")
+    return code
+
+
+def is_declared(code: str) -> bool:
+    return code in permissions or code in platform_permissions
 
 
 def route(name: str, **codes: str) -> None:

@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from web.shared.accounts import registry
-from web.shared.accounts.queries import membership_of
+from web.shared.accounts.queries import membership_of, platform_codes
 from web.shared.api.problems import Forbidden, MethodNotAllowed, NotSignedIn
 
 
@@ -36,6 +36,8 @@ class HasRoutePermission(BasePermission):
         if tenant is None:
             if not request.user.is_platform_admin:
                 raise Forbidden()
+            if code != registry.MEMBER and code not in platform_codes(request.user):
+                raise Forbidden(permission=code)
             request.scope_granted = registry.Scope.ALL
             return True
         membership = membership_of(request.user, tenant.pk)
