@@ -36,20 +36,22 @@ class Summary(ModelBody):
 class Pointing(ModelBody):
     """Stands for a row that points at contacts: by id, by {"id"}, and by a list."""
 
-    expandable = dict.fromkeys(("contact", "named", "many", "nothing"), "tests.web.test_api_fields.Summary")
+    expandable = dict.fromkeys(
+        ("contact", "named", "several", "nothing"), "tests.web.test_api_fields.Summary"
+    )
     contact = serializers.UUIDField(source="pk", read_only=True)
     named = serializers.SerializerMethodField()
-    many = serializers.SerializerMethodField()
+    several = serializers.SerializerMethodField()
     nothing = serializers.SerializerMethodField()
 
     class Meta:
         model = Contact
-        fields = ["contact", "named", "many", "nothing"]
+        fields = ["contact", "named", "several", "nothing"]
 
     def get_named(self, row: Contact) -> dict[str, str]:
         return {"id": str(row.pk), "name": "x"}
 
-    def get_many(self, row: Contact) -> list[str]:
+    def get_several(self, row: Contact) -> list[str]:
         return [str(row.pk), "01900000-0000-7000-8000-000000000000"]
 
     def get_nothing(self, row: Contact) -> None:
@@ -61,7 +63,7 @@ def contact(name: str = "Amina", **values: Any) -> Contact:
 
 
 def asked(**extra: Any) -> dict[str, Any]:
-    return {"viewer": everything(), "expand": ("contact", "named", "many", "nothing"), **extra}
+    return {"viewer": everything(), "expand": ("contact", "named", "several", "nothing"), **extra}
 
 
 def test_ids_become_objects_with_as_many_queries_for_a_page_as_for_one_row(tenant):
@@ -73,7 +75,7 @@ def test_ids_become_objects_with_as_many_queries_for_a_page_as_for_one_row(tenan
     assert len(for_one) == len(for_all) <= 6
     amina = {"id": str(rows[0].pk), "first_name": "Amina"}
     assert one["contact"] == amina and one["named"] == amina and one["nothing"] is None
-    assert one["many"] == [amina, "01900000-0000-7000-8000-000000000000"]
+    assert one["several"] == [amina, "01900000-0000-7000-8000-000000000000"]
     assert [item["contact"]["first_name"] for item in page] == ["Amina", "Asha", "Juma"]
 
 

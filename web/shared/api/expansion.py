@@ -95,7 +95,8 @@ def _rows(body: Any, viewer: Viewer) -> QuerySet[Any] | None:
     if not code:
         raise TypeError(f"{body.__name__} is expanded: its model needs an entity, or it an expand_code")
     if code == MEMBER:
-        return model._default_manager.all()
+        everybody: QuerySet[Any] = model._default_manager.all()
+        return everybody
     return viewer.narrow(model._default_manager.all(), code, *getattr(body, "expand_owners", ()))
 
 

@@ -77,7 +77,8 @@ class MurimaSchema(AutoSchema):
         if isinstance(field, RedactedField):
             said = "Fields that are null here because you lack the permission to read them."
             return {"type": "array", "items": {"type": "string"}, "readOnly": True, "description": said}
-        schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
+        mapped: Any = super()
+        schema: dict[str, Any] = mapped._map_serializer_field(field, direction, bypass_extensions)
         if direction == "response" and field.field_name in getattr(field.parent, "sensitive", {}):
             return _or_null(schema)
         return schema

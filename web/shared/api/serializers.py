@@ -74,7 +74,7 @@ class PageBody(serializers.ListSerializer[Any]):
     def to_representation(self, data: Any) -> list[Any]:
         items = super().to_representation(data)
         body: Any = self.child
-        if self.parent is None:
+        if _is_root(self):
             expansion.fill(items, self.context.get("expand", ()), body.expandable, self.context)
         return items
 
@@ -105,7 +105,7 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
             item[name] = None
         if REDACTED in item:
             item[REDACTED] = sorted(hidden)
-        if self.parent is None:
+        if _is_root(self):
             expansion.fill([item], self.context.get("expand", ()), self.expandable, self.context)
         return item
 
@@ -133,7 +133,7 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
 
     def _merged(self, data: Mapping[str, Any]) -> Any:
         """`data` of a PATCH with its open maps merged into what the row holds."""
-        if not self.partial or self.instance is None or self.parent is not None:
+        if not self.partial or self.instance is None or not _is_root(self):
             return data
         whole = dict(data)
         for name, given in data.items():
@@ -142,6 +142,10 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
                 present = field.get_attribute(self.instance)
                 whole[name] = merge(present if isinstance(present, dict) else {}, given)
         return whole
+
+
+def _is_root(serializer: Any) -> bool:
+    return serializer.parent is None
 
 
 def merge(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,10 +144,11 @@ class BaseViewSet(ApiView, GenericViewSet[Any]):
 
     def get_serializer_context(self) -> dict[str, Any]:
         context = dict(super().get_serializer_context())
-        if not isinstance(self.request, Request):
+        request: Any = self.request
+        if not isinstance(request, Request):
             return context
         context["viewer"] = self.viewer
-        asked = self.request.query_params if self.request.method == "GET" else {}
+        asked = request.query_params if request.method == "GET" else {}
         if asked.get("fields"):
             context["fields"] = self._chosen(asked["fields"].split(","))
         if asked.get("expand"):
