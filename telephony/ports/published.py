@@ -1,4 +1,4 @@
-"""What Django publishes: policy, roster and keys, as the daemon hears of them."""
+"""What Django publishes: policy, roster, keys and who is suspended, as the daemon hears of them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,8 +18,15 @@ class Complete:
     """It came from the local cache, because PostgreSQL is away."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """These tenants, and no others, take no new call; their live calls go on to their end."""
+
+    tenants: frozenset[TenantId]
+
+
 class Published(Protocol):
-    def updates(self) -> AsyncIterator[Policy | RosterRow | Complete]:
+    def updates(self) -> AsyncIterator[Policy | RosterRow | Suspended | Complete]:
         """Latest of each first, then `Complete` once, then every change; until cancelled."""
         ...
 

@@ -44,7 +44,8 @@ class Directory:
         self.callers: dict[str, CallId] = {}
         self.phones: dict[Endpoint, Phone] = {}
         self.devices: dict[Endpoint, Device] = {}
-        self.suspended: dict[TenantId, None] = {}
+        self.suspended: frozenset[TenantId] = frozenset()
+        """Tenants whose new callers are given back."""
         self._numbers: dict[tuple[str, str], tuple[TenantId, NumberId]] = {}
         self._numbers_of: dict[TenantId, list[tuple[str, str]]] = {}
         self._phones_of: dict[tuple[TenantId, AgentId], tuple[Endpoint, ...]] = {}

@@ -12,7 +12,7 @@ from telephony.contract.policy import Policy
 from telephony.contract.roster import Device, RosterRow
 from telephony.engine import events as e
 from telephony.ports.bus import Bus
-from telephony.ports.published import Complete, Published
+from telephony.ports.published import Complete, Published, Suspended
 from telephony.ports.switch import SwitchError
 from telephony.shell import meters
 from telephony.shell.clock import EngineClock
@@ -149,6 +149,10 @@ class Publications:
                     self._bus.serve(set(self._runtime.tenancies))
                 case RosterRow():
                     self._roster(update)
+                case Suspended(tenants=tenants):
+                    if tenants != self._directory.suspended:
+                        log.info("tenants_suspended", count=len(tenants))
+                    self._directory.suspended = tenants
                 case Complete(stale=stale):
                     log.info("published_read", stale=stale, tenants=len(self._runtime.tenancies))
                     self.complete.set()

@@ -50,6 +50,12 @@ def make_template() -> str:
             migration = importlib.import_module(f"web.shared.core.migrations.{module}")
             for statement in migration.statements("murima_owner", "murima_app", "murima_daemon"):
                 connection.execute(statement)
+        # What the daemon reads of web.shared.tenants.
+        connection.execute(
+            "CREATE TABLE public.tenants_tenant (schema_name text PRIMARY KEY, status text NOT NULL)"
+        )
+        connection.execute("GRANT SELECT, INSERT, UPDATE ON public.tenants_tenant TO murima_app")
+        connection.execute("GRANT SELECT ON public.tenants_tenant TO murima_daemon")
     return name
 
 

@@ -16,7 +16,7 @@ from telephony.adapters.log.published import PublishedFeed
 from telephony.contract.ids import Endpoint, NumberId, PartyId, QueueId, TenantId
 from telephony.contract.policy import InboundNumber, Manifest, Policy, QueuePolicy
 from telephony.contract.roster import Device, DeviceKind, RosterRow
-from telephony.ports.published import Complete
+from telephony.ports.published import Complete, Suspended
 from tests.adapters.log_kit import MASTER, ONE, TWO, Proxy, Urls, agent
 
 pytestmark = pytest.mark.database
@@ -220,3 +220,31 @@ def test_the_daemon_only_reads(log_database: Urls) -> None:
         assert refused(log_database.daemon, f"DELETE FROM {table}")
         assert not refused(log_database.daemon, f"SELECT FROM {table}")
     assert refused(log_database.app, "DELETE FROM policy_release")
+
+
+async def test_who_is_suspended_is_told_kept_and_lifted(log_database: Urls, tmp_path: Path) -> None:
+    def stand(tenant: TenantId, status: str) -> None:
+        with psycopg.connect(log_database.app) as connection:
+            connection.execute(
+                "INSERT INTO tenants_tenant VALUES (%s, %s) ON CONFLICT (schema_name) "
+                "DO UPDATE SET status = excluded.status",
+                (tenant, status),
+            )
+            connection.execute("SELECT pg_notify('murima_published', 'x')")
+
+    stand(ONE, "active")
+    cache = tmp_path / "published.json"
+    updates = PublishedFeed(log_database.daemon, cache, MASTER).updates()
+    await first(updates)
+    stand(ONE, "suspended")
+    assert await next_of(updates) == Suspended(tenants=frozenset({ONE}))
+    stand(TWO, "suspended")
+    assert await next_of(updates) == Suspended(tenants=frozenset({ONE, TWO}))
+    stand(ONE, "active")
+    assert await next_of(updates) == Suspended(tenants=frozenset({TWO}))
+    found, _ = await first(PublishedFeed(log_database.daemon, cache, MASTER).updates())
+    assert found[0] == Suspended(tenants=frozenset({TWO}))
+    away = PublishedFeed("postgresql://murima_daemon@127.0.0.1:9/nothing", cache, MASTER)
+    away._cache.versions = {ONE: 1}
+    found, complete = await first(away.updates())
+    assert complete.stale and found == [Suspended(tenants=frozenset({TWO}))]

@@ -1,4 +1,4 @@
-"""What Django published, as the port `Published` yields it: policy, roster and keys.
+"""What Django published, as the port `Published` yields it: policy, roster, keys and who is suspended.
 
 One connection listens on `murima_published`; a poll every five seconds finds what a lost notice would have
 told. Each round reads small lists of versions and fetches only what is new. Everything read is kept in a
@@ -25,11 +25,12 @@ from telephony.contract.frames import Party
 from telephony.contract.ids import PartyId, QueueId, TenantId
 from telephony.contract.policy import Policy, QueuePolicy
 from telephony.contract.roster import RosterRow
-from telephony.ports.published import Complete
+from telephony.ports.published import Complete, Suspended
 
 POLL_SECONDS = 5.0
 FIRST_SECONDS = 3.0
 """How long a start waits for PostgreSQL before it takes the cache."""
+_Update = Policy | RosterRow | Suspended
 _AWAY = (psycopg.Error, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class Cache(msgspec.Struct):
     roster: dict[str, dict[str, str]] = {}
     """Tenant → agent → row."""
     keys: dict[str, list[_Key]] = {}
+    suspended: list[str] = []
+    """Tenants that take no new call."""
 
 
 class PublishedFeed:
@@ -63,7 +66,7 @@ class PublishedFeed:
 
     # --- ports ---
 
-    async def updates(self) -> AsyncIterator[Policy | RosterRow | Complete]:
+    async def updates(self) -> AsyncIterator[Policy | RosterRow | Suspended | Complete]:
         """See the port. A change that cannot be read is logged and left out; a next version may be better."""
         first = True
         backoff = Backoff()
@@ -125,14 +128,30 @@ class PublishedFeed:
         async with asyncio.timeout(CONNECT_SECONDS + 1):
             return await psycopg.AsyncConnection.connect(**connection_arguments(self._url))
 
-    async def _round(self, connection: psycopg.AsyncConnection[Any]) -> list[Policy | RosterRow]:
+    async def _round(self, connection: psycopg.AsyncConnection[Any]) -> list[_Update]:
         """Bring the cache up to date; returns what changed."""
         changed_keys = await self._read_keys(connection)
+        # Before the policies, so that no number of a suspended tenant is known without that.
+        suspended = await self._read_suspended(connection)
         policies = await self._read_policies(connection)
         rows = await self._read_roster(connection)
-        if changed_keys or policies or rows:
+        if changed_keys or suspended or policies or rows:
             await asyncio.to_thread(replace, self._path, msgspec.json.encode(self._cache), sync=True)
-        return [*policies, *rows]
+        return [*suspended, *policies, *rows]
+
+    async def _read_suspended(self, connection: psycopg.AsyncConnection[Any]) -> list[_Update]:
+        found = await _execute(
+            connection,
+            "SELECT schema_name FROM public.tenants_tenant WHERE status = 'suspended' ORDER BY schema_name",
+        )
+        suspended = [tenant for (tenant,) in found]
+        if suspended == self._cache.suspended:
+            return []
+        self._cache.suspended = suspended
+        return [self._suspended()]
+
+    def _suspended(self) -> Suspended:
+        return Suspended(tenants=frozenset(TenantId(tenant) for tenant in self._cache.suspended))
 
     async def _read_keys(self, connection: psycopg.AsyncConnection[Any]) -> bool:
         keys: dict[str, list[_Key]] = {}
@@ -199,7 +218,9 @@ class PublishedFeed:
 
     # --- the cache ---
 
-    def _everything(self) -> Iterator[Policy | RosterRow]:
+    def _everything(self) -> Iterator[_Update]:
+        if self._cache.suspended:
+            yield self._suspended()
         for tenant in sorted(self._cache.policies):
             policy = self._policy(tenant)
             if policy is not None:

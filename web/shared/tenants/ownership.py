@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,16 +52,22 @@ def owner_connection() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def owner_lock(name: str) -> Iterator[bool]:
-    """Hold the lock `name` for the whole deployment; yields False when another process has it.
+def owner_lock(name: str, *, wait_seconds: float = 0.0) -> Iterator[bool]:
+    """Hold the lock `name` for the whole deployment; yields False when another process keeps it so long.
 
     It lives in a connection of its own, because migrating closes the one it uses.
     """
     keeper = _owner()
     keeper.set_schema_to_public()
+    until = time.monotonic() + wait_seconds
     try:
         with keeper.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"murima {name}"])
-            yield bool(cursor.fetchone()[0])
+            while True:
+                cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"murima {name}"])
+                mine = bool(cursor.fetchone()[0])
+                if mine or time.monotonic() >= until:
+                    break
+                time.sleep(random.uniform(0.05, 0.2))
+            yield mine
     finally:
         keeper.close()

@@ -8,15 +8,19 @@ not the other way.
 
 from __future__ import annotations
 
+import structlog
 from django.conf import settings
-from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from web.shared.core import audit, keys
 from web.shared.core.actor import Actor
+from web.shared.core.published import notify
+from web.shared.tenants import schemas
+from web.shared.tenants.clone import NotClonable
 from web.shared.tenants.context import public_context
 from web.shared.tenants.models import Domain, Tenant, TenantStatus, slug_validator
-from web.shared.tenants.ownership import owner_connection
+
+log = structlog.get_logger("murima.tenants")
 
 
 def host_of(slug: str) -> str:
@@ -39,12 +43,18 @@ def tenant_register(*, actor: Actor, slug: str, name: str, host: str = "") -> Te
 
 
 def schema_prepare(tenant: Tenant) -> None:
-    """Create the tenant's schema if missing and bring it to the newest migration. Idempotent."""
-    with owner_connection(), public_context():
-        with connection.cursor() as cursor:
-            # The id's form is checked by the model and by the backend; it cannot hold a quote.
-            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {connection.ops.quote_name(tenant.pk)}")
-        call_command("migrate_schemas", tenant=True, schema_name=tenant.pk, interactive=False, verbosity=0)
+    """Create the tenant's schema if missing and bring it to the newest migration. Idempotent.
+
+    A schema that is not there yet is copied from the template (see clone.py), which is first brought up to
+    date; one that is there is migrated.
+    """
+    if not schemas.exists(tenant.pk):
+        try:
+            schemas.copy_of_template(tenant.pk)
+            return
+        except NotClonable as reason:
+            log.warning("schema_not_cloned", tenant=tenant.pk, reason=str(reason))
+    schemas.migrate(tenant.pk)
 
 
 def tenant_activate(*, actor: Actor, tenant: Tenant) -> None:
@@ -61,5 +71,7 @@ def tenant_suspend(*, actor: Actor, tenant: Tenant) -> None:
 def _set_status(tenant: Tenant, status: TenantStatus, actor: Actor, action: str) -> None:
     with public_context(), transaction.atomic():
         tenant.status = status
-        tenant.save(update_fields=["status", "updated_at"])
+        tenant.save(update_fields=["status"])
         audit.record(actor=actor, action=action, obj=tenant)
+        # The daemon reads the rows again: a suspended tenant's new callers are given back.
+        notify(f"tenant {tenant.pk} {status.value}")

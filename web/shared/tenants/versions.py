@@ -48,6 +48,11 @@ def tenant_versions(only: str = "") -> list[SchemaVersion]:
     ]
 
 
+def schema_version(schema: str) -> SchemaVersion:
+    """One tenant-like schema, whether a tenant has it or not."""
+    return _version(schema, "", _wanted(settings.TENANT_APPS))
+
+
 def _wanted(names: Iterable[str]) -> list[tuple[str, str]]:
     """(app, migration) of everything the code has for these apps, parents first."""
     labels = {config.label for config in apps.get_app_configs() if config.name in set(names)}
