@@ -35,7 +35,34 @@ def record(
     """Insert one audit row about `obj` (or about `object_type` and `object_id`); returns it."""
     if obj is not None:
         object_type, object_id = obj._meta.label_lower, str(obj.pk)
-    row = _table()(
+    row = _row(_table(), actor, action, object_type, object_id, changes or {})
+    row.save(force_insert=True)
+    return row
+
+
+def record_many(
+    *,
+    actor: Actor,
+    action: str,
+    model: type[models.Model],
+    objects: Iterable[tuple[Any, Mapping[str, Any]]],
+) -> int:
+    """As `record`, for many (primary key, changes) of one model in one statement; returns how many."""
+    table, name = _table(), model._meta.label_lower
+    rows = [_row(table, actor, action, name, str(pk), changes) for pk, changes in objects]
+    table._default_manager.bulk_create(rows)
+    return len(rows)
+
+
+def _row(
+    table: type[AbstractAuditEvent],
+    actor: Actor,
+    action: str,
+    object_type: str,
+    object_id: str,
+    changes: Mapping[str, Any],
+) -> AbstractAuditEvent:
+    row = table(
         at=timezone.now(),
         actor_kind=actor.kind.value,
         actor_id=actor.id,
@@ -43,12 +70,11 @@ def record(
         action=action,
         object_type=object_type,
         object_id=object_id,
-        changes=dict(changes or {}),
+        changes=dict(changes),
         request_id=actor.request_id,
         ip_address=actor.ip_address,
     )
     row.content_hash = content_hash(row)
-    row.save(force_insert=True)
     return row
 
 

@@ -11,7 +11,7 @@ import time
 import structlog
 from celery import shared_task
 from django.apps import apps
-from django.db import connection
+from django.db import ProgrammingError, connection
 from django.utils import timezone
 
 from web.shared.core import events
@@ -20,6 +20,8 @@ from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 
 PAUSE = 5.0
+AGAIN = 4
+"""How often a drain is repeated, after 1, 2, 3 and 4 seconds, before it is left to the sweep."""
 
 logger = structlog.get_logger(__name__)
 _not_before = 0.0
@@ -31,39 +33,55 @@ def wake_worker(tenant_id: str) -> None:
     if time.monotonic() < _not_before:
         return
     try:
-        drain_tenant.apply_async((tenant_id,), retry=False, expires=60)
+        _send(tenant_id)
     except Exception as error:  # Redis away in any of its ways: the sweep finds the events
         _not_before = time.monotonic() + PAUSE
         logger.warning("event_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
 
 
 @tenant_task(name="events.drain")
-def drain_tenant(tenant_id: str) -> int:
-    return events.drain(tenant_id)
+def drain_tenant(tenant_id: str, again: int = 0) -> int:
+    """Hand on what is new. Events that wait for a slow transaction elsewhere are looked for soon again."""
+    handled = events.drain(tenant_id)
+    if again < AGAIN and events.unsettled():
+        _send(tenant_id, again + 1)
+    return handled
+
+
+def _send(tenant_id: str, again: int = 0) -> None:
+    drain_tenant.apply_async((tenant_id, again), countdown=again or None, retry=False, expires=60)
 
 
 @shared_task(name="events.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Drain every tenant that has unread events; returns how many had."""
-    lagging = [tenant_id for tenant_id in tenant_ids(active_only=False) if lags(tenant_id)]
-    for tenant_id in lagging:
-        drain_tenant.delay(tenant_id)
-    return len(lagging)
+    lagging = 0
+    for tenant_id in tenant_ids(active_only=False):
+        try:
+            if not lags(tenant_id):
+                continue
+        except ProgrammingError:  # a tenant that is just being made has no tables yet
+            logger.info("event_sweep_passed_over", tenant=tenant_id)
+            continue
+        _send(tenant_id)
+        lagging += 1
+    return lagging
 
 
 def lags(tenant_id: str) -> bool:
     """Whether some consumer of this tenant has not had the newest event."""
     with tenant_context(tenant_id), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT transaction_id, sequence FROM records_domainevent ORDER BY sequence DESC LIMIT 1"
+            "SELECT transaction_id, sequence FROM records_domainevent"
+            " ORDER BY transaction_id DESC, sequence DESC LIMIT 1"
         )
         newest = cursor.fetchone()
         if newest is None:
             return False
         cursor.execute(
             "SELECT count(*) FROM records_eventposition"
-            " WHERE (transaction_id, sequence) >= (%s::text::xid8, %s)",
-            [str(newest[0]), newest[1]],
+            " WHERE consumer = ANY(%s) AND (transaction_id, sequence) >= (%s::text::xid8, %s)",
+            [list(events.consumers), str(newest[0]), newest[1]],
         )
         return bool(cursor.fetchone()[0] < len(events.consumers))
 

@@ -3,8 +3,10 @@
 Everything that follows from a change hangs on these rows: webhooks, the /events feed, notifications, business
 rules, SLA clocks, screens. A service calls `emit` beside its change; both are committed or neither. After the
 commit, and again from beat, `drain` hands new events to each registered consumer, at its own position, in a
-transaction of its own: at least once, in an order of its own consistency (see `_unread`), and a consumer that
-fails delays nobody else. An event that fails FAILURES times is parked with its consumer's name, and said.
+transaction of its own: at least once, in an order that never grows behind a reader (see `_unread`), and a
+consumer that fails delays nobody else. A batch that fails is tried again one by one, so that the good ones in
+front of the bad one pass; the bad one stops its consumer, is tried again after 2, 4, 8 and 16 seconds, and
+after FAILURES tries it is parked with its consumer's name, and said.
 
 An event names ids, states and fields, never text: it is kept for days, sent to strangers, and not erased.
 Telephony's facts are another thing (telephony.contract.facts); intake turns the few that matter into events.
@@ -16,10 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -95,25 +97,74 @@ def emit(
 ) -> DomainEvent:
     """Write down that `kind` (a declared type) became true of `obj`. Call it in the change's transaction.
 
-    `object_type` defaults to the model's `event_name`. Raises LookupError for a type nobody declared.
+    `object_type` defaults to the model's `event_name`. Ids and times in `data` are written as text. Raises
+    LookupError for a type that nobody declared, TypeError for data that its declaration does not name.
     """
-    if kind not in catalogue:
-        raise LookupError(f"the event {kind} is not declared; add it to the app's events.py")
+    entry = _declared(kind)
+    row: DomainEvent = _row(
+        entry,
+        actor,
+        object_type or getattr(obj, "event_name", ""),
+        obj.pk if obj is not None else object_id,
+        data or {},
+    )
+    row.save(force_insert=True)
+    _wake_after_commit()
+    return row
+
+
+def emit_many(
+    kind: str,
+    *,
+    actor: Actor,
+    objects: Iterable[tuple[Any, Mapping[str, Any]]],
+    object_type: str = "",
+) -> int:
+    """As `emit`, for many (object's id, data) at once and in one statement: imports and bulk changes."""
+    entry = _declared(kind)
+    rows = [_row(entry, actor, object_type, pk, data) for pk, data in objects]
+    if rows:
+        _model("DomainEvent").objects.bulk_create(rows)
+        _wake_after_commit()
+    return len(rows)
+
+
+def _declared(kind: str) -> EventType:
+    try:
+        return catalogue[kind]
+    except KeyError:
+        raise LookupError(f"the event {kind} is not declared; add it to the app's events.py") from None
+
+
+def _row(
+    entry: EventType, actor: Actor, object_type: str, object_id: Any, data: Mapping[str, Any]
+) -> DomainEvent:
+    strange = sorted(data.keys() - entry.data.keys())
+    if strange:
+        raise TypeError(f"the event {entry.name} carries {', '.join(strange)}, which its declaration lacks")
     cause, depth = _cause.get() or (None, 0)
-    row: DomainEvent = _model("DomainEvent").objects.create(
-        type=kind,
-        object_type=object_type or getattr(obj, "event_name", "") or kind.partition(".")[0],
-        object_id=obj.pk if obj is not None else object_id,
+    made: DomainEvent = _model("DomainEvent")(
+        type=entry.name,
+        object_type=object_type or entry.name.partition(".")[0],
+        object_id=object_id,
         at=timezone.now(),
         actor_kind=actor.kind.value,
         actor_id=actor.id,
         request_id=actor.request_id,
-        data=dict(data or {}),
+        data={name: _plain(value) for name, value in data.items()},
         cause=cause,
         depth=depth,
     )
-    _wake_after_commit()
-    return row
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, uuid.UUID) else value
 
 
 def emit_for(row: models.Model, verb: str, *, actor: Actor, fields: Sequence[str] = ()) -> None:
@@ -153,54 +204,91 @@ def consumer(name: str, handler: Handler) -> None:
         raise ValueError(f"two consumers of domain events are called {name}")
 
 
-def drain(tenant_id: str) -> int:
+def drain(tenant_id: str, *, patient: bool = True) -> int:
     """Give every consumer what it has not had; returns how many events were handled.
 
-    Safe to run twice at once: a position is locked, and who finds it locked goes on to the next.
+    Safe to run twice at once: a position is locked, and who finds it locked goes on to the next. With
+    `patient` off a consumer that failed is tried again at once, without its pause.
     """
     handled = 0
     with tenant_context(tenant_id):
-        for name, handler in consumers.items():
-            while count := _step(name, handler):
-                handled += count
+        for name, handler in list(consumers.items()):
+            handled += _catch_up(name, handler, patient)
     return handled
 
 
-def _step(name: str, handler: Handler) -> int:
-    """One batch for one consumer; 0 when there is nothing, somebody else is at it, or it failed."""
+def _catch_up(name: str, handler: Handler, patient: bool) -> int:
+    """All that one consumer has not had, until its first event that fails alone."""
     _model("EventPosition").objects.get_or_create(consumer=name)
+    handled, singly = 0, 0
+    while True:
+        limit = 1 if singly else BATCH
+        try:
+            count = _step(name, handler, limit, patient)
+        except _ConsumerFailed as failure:
+            if failure.size > 1:
+                singly = failure.size
+                continue
+            if not _after_failure(name, failure.error):
+                return handled
+            count, patient = 1, False
+        if not count:
+            return handled
+        handled += count
+        singly = max(0, singly - 1)
+
+
+class _ConsumerFailed(Exception):
+    """A consumer raised; `size` events were in its hands, `error` is the exception's class."""
+
+    def __init__(self, size: int, error: str) -> None:
+        super().__init__(error)
+        self.size, self.error = size, error
+
+
+def _step(name: str, handler: Handler, limit: int, patient: bool) -> int:
+    """One batch for one consumer; 0 when there is nothing, somebody else is at it, or it has to wait."""
+    batch: list[DomainEvent] = []
     try:
-        with transaction.atomic():
+        # Durable: inside a longer transaction a position would pass events that are not committed yet.
+        with transaction.atomic(durable=True):
             position = _locked(name)
-            if position is None:
+            if position is None or (patient and _pausing(position)):
                 return 0
-            # After a failure one by one, so that the others are not held back by the bad one.
-            batch = _unread(position, 1 if position.failures else BATCH)
+            batch = _unread(position, 1 if position.failures else limit)
             if not batch:
                 return 0
             handler(batch)
             _advance(position, batch[-1])
     except Exception as error:  # whatever a consumer raises, the others and the next drain go on
+        if not batch:
+            raise
         logger.warning("event_consumer_failed", consumer=name, error=type(error).__name__, exc_info=True)
-        return _after_failure(name, type(error).__name__)
+        raise _ConsumerFailed(len(batch), type(error).__name__) from error
     return len(batch)
 
 
-def _after_failure(name: str, error: str) -> int:
+def _pausing(position: Any) -> bool:
+    failures: int = position.failures
+    return failures > 0 and timezone.now() < position.updated_at + timedelta(seconds=2**failures)
+
+
+def _after_failure(name: str, error: str) -> bool:
+    """Count a failure of the next event; True when it was one too many and the event is parked."""
     with transaction.atomic():
         position = _locked(name)
         if position is None:
-            return 0
+            return False
         position.failures += 1
-        if position.failures >= FAILURES and (batch := _unread(position, 1)):
-            _model("ParkedEvent").objects.get_or_create(
-                consumer=name, event_id=batch[0].id, defaults={"error": error}
-            )
-            logger.error("event_parked", consumer=name, event_id=str(batch[0].id), error=error)
-            _advance(position, batch[0])
-            return 1
-        position.save()
-    return 0
+        if position.failures < FAILURES or not (batch := _unread(position, 1)):
+            position.save()
+            return False
+        _model("ParkedEvent").objects.get_or_create(
+            consumer=name, event_id=batch[0].id, defaults={"error": error[:100]}
+        )
+        logger.error("event_parked", consumer=name, event_id=str(batch[0].id), error=error)
+        _advance(position, batch[0])
+        return True
 
 
 def _locked(name: str) -> Any:
@@ -229,11 +317,40 @@ def _unread(position: Any, limit: int) -> list[DomainEvent]:
 
 
 def settled() -> models.QuerySet[DomainEvent]:
-    """Events that no running transaction can still put another one in front of."""
+    """Events that no running transaction can still put another one in front of; and our transaction's own."""
     found: models.QuerySet[DomainEvent] = _model("DomainEvent").objects.extra(
-        where=["transaction_id < pg_snapshot_xmin(pg_current_snapshot())"]
+        where=[
+            "(transaction_id < pg_snapshot_xmin(pg_current_snapshot())"
+            " OR transaction_id = pg_current_xact_id_if_assigned())"
+        ]
     )
     return found
+
+
+def unsettled() -> bool:
+    """Whether there are committed events that must wait for an older transaction to end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM records_domainevent"
+            " WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot()))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def rebase() -> None:
+    """After a restore into another database server, whose transactions are counted anew. Runs as the owner.
+
+    Every restored event becomes older than any transaction; a consumer goes on after the last event before
+    which it had everything, so it may be told some twice and misses none.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE records_eventposition p SET transaction_id = '0'::xid8, updated_at = now(), sequence ="
+            " coalesce((SELECT min(e.sequence) - 1 FROM records_domainevent e"
+            " WHERE (e.transaction_id, e.sequence) > (p.transaction_id, p.sequence)),"
+            " (SELECT max(sequence) FROM records_domainevent), 0)"
+        )
+        cursor.execute("UPDATE records_domainevent SET transaction_id = '0'::xid8")
 
 
 def _model(name: str) -> Any:
