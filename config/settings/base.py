@@ -169,6 +169,11 @@ SOCKET_TICKET_SECONDS = 30
 # Failed sign-ins allowed in the window, per (account, address) and per address.
 SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 10, "per_address": 100}
 
+# Multiplies how much people, addresses and organisations may ask (web.shared.api.throttles).
+RATE_LIMIT_SCALE: float = env.float("MURIMA_RATE_LIMIT_SCALE", default=1.0)
+# How often the log of API requests is written; 0 leaves that to whoever calls flush().
+REQUEST_LOG_SECONDS: float = env.float("MURIMA_REQUEST_LOG_SECONDS", default=2.0)
+
 # Static files and the browser application.
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
