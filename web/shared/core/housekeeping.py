@@ -12,6 +12,7 @@ from celery import shared_task
 from django.apps import apps
 from django.utils import timezone
 
+from web.shared.api import request_log
 from web.shared.api.idempotency import KEPT
 from web.shared.core.event_tasks import forget_old
 from web.shared.core.tasks import tenant_task
@@ -38,8 +39,9 @@ def of_tenant(tenant_id: str) -> int:
 
 
 def shared_tables() -> None:
-    """Forget sessions that ended and token families that nothing can be done with any more."""
+    """Forget sessions that ended, token families that nothing can be done with, old lines of the API's log."""
     now = timezone.now()
+    request_log.forget_old()
     with public_context():
         apps.get_model("accounts", "Session").objects.filter(expire_date__lt=now).delete()
         apps.get_model("accounts", "RefreshToken").objects.filter(expires_at__lt=now).delete()
