@@ -4,3 +4,25 @@ from django.apps import AppConfig
 class TasksConfig(AppConfig):
     name = "web.tenant.tasks"
     label = "tasks"
+
+    def ready(self) -> None:
+        from web.shared.core import erasure, timeline
+        from web.shared.core.entities import entity
+        from web.tenant.tasks import (
+            permissions,
+            personal,
+            queries,
+        )
+
+        entity(
+            "task",
+            model="tasks.Task",
+            code=permissions.TASKS_VIEW,
+            visible=queries.visible,
+            facts=queries.facts,
+            contact=lambda task: task.contact_id,
+        )
+        timeline.provider("contact", "tasks", queries.timeline_of(queries.of_contact))
+        erasure.eraser("tasks", personal.erase)
+        erasure.exporter("tasks", personal.export)
+        erasure.merger("tasks", personal.move, personal.put_back)

@@ -1,0 +1,26 @@
+"""Celery: beat sends `tasks.sweep` every half minute; each tenant's part names its tenant."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.queries import tenant_ids
+from web.tenant.tasks.due import everything_due
+
+EXPIRES = 60
+"""A sweep that nobody took in time is repeated by the next one anyway."""
+
+
+@shared_task(name="tasks.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Send every active tenant's own task; returns how many."""
+    ids = tenant_ids()
+    for tenant_id in ids:
+        of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
+    return len(ids)
+
+
+@tenant_task(name="tasks.due")
+def of_tenant(tenant_id: str) -> int:
+    return sum(everything_due().values())
