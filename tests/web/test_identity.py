@@ -236,7 +236,7 @@ def test_an_office_behind_one_address_signs_in_at_the_start_of_a_shift(make_user
 def test_without_redis_nobody_signs_in(make_user, api, monkeypatch):
     user = make_user()
     away = redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
-    monkeypatch.setattr("web.shared.accounts.sign_in.redis_client", lambda: away)
+    monkeypatch.setattr("web.shared.accounts.limits.redis_client", lambda: away)
     answer = api().post(SESSION, {"email": user.email, "password": PASSWORD})
     assert answer.status_code == 503 and answer.json()["code"] == "unavailable"
 

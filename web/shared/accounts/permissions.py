@@ -5,7 +5,7 @@ Other apps declare theirs in a permissions.py of their own; see registry.py for 
 
 from __future__ import annotations
 
-from web.shared.accounts.registry import ANYONE, MEMBER, message, permission, route
+from web.shared.accounts.registry import ANYONE, MEMBER, message, permission, resource, route
 
 USERS_VIEW = permission(
     "users.view", "See the people of this organisation", all=["supervisor", "telephony_admin"]
@@ -27,6 +27,13 @@ route("auth:session", GET=ANYONE, POST=ANYONE, DELETE=ANYONE)
 route("auth:token", POST=ANYONE, DELETE=ANYONE)
 route("auth:me", GET=MEMBER)
 route("auth:tickets", POST=MEMBER)
+resource("auth:user", view=USERS_VIEW, edit=USERS_MANAGE)
+resource("auth:role", view=USERS_VIEW, edit=USERS_MANAGE)
+resource("auth:team", view=USERS_VIEW, edit=USERS_MANAGE)
+resource("auth:invitation", view=USERS_MANAGE, edit=USERS_MANAGE)
+route("auth:permissions", GET=USERS_VIEW)
+route("auth:invitation-preview", POST=ANYONE)
+route("auth:invitation-accept", POST=ANYONE)
 route("schema", GET=ANYONE)
 route("docs", GET=ANYONE)
 route("error-docs", GET=ANYONE)

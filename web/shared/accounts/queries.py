@@ -7,6 +7,7 @@ from typing import Any
 
 from web.shared.accounts import registry
 from web.shared.accounts.models import PlatformRole, TeamMember, TenantMembership, User
+from web.shared.tenants.ids import PUBLIC
 
 
 def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
@@ -16,6 +17,13 @@ def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
         .filter(user=user, tenant_id=tenant_id, is_active=True, user__is_active=True, role__is_active=True)
         .first()
     )
+
+
+def may_enter(user: User, tenant_id: str) -> bool:
+    """Whether this person may sign in here at all: a member, or on the platform's host who runs it."""
+    if tenant_id == PUBLIC:
+        return user.is_active and user.is_platform_admin
+    return membership_of(user, tenant_id) is not None
 
 
 def permissions_of(user_id: uuid.UUID | str, tenant_id: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Who is asking: a bearer token, or the session cookie with CSRF.
+"""Who is asking: an API key or an access token as bearer, or the session cookie with CSRF.
 
-Both are valid on one tenant's host only. A bad token is refused even where nobody need be signed in, so that
+All are valid on one tenant's host only. A bad token is refused even where nobody need be signed in, so that
 a client learns of it at once.
 """
 
@@ -14,12 +14,14 @@ from rest_framework.request import Request
 
 from web.shared.accounts import tokens
 from web.shared.accounts.middleware import tenant_key
+from web.shared.api import keys
 from web.shared.api.problems import BadToken, CsrfRefused
+from web.shared.core.net import client_address
 from web.shared.tenants.ids import PUBLIC
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access token>`."""
+    """`Authorization: Bearer <access token or API key>`. `request.auth` is the TokenFamily or the APIKey."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -28,6 +30,10 @@ class BearerAuthentication(BaseAuthentication):
         tenant_id = tenant_key(request._request)
         if tenant_id == PUBLIC:
             raise BadToken("Tokens are for organisations' hosts.")
+        if token.strip().startswith(keys.PREFIX):
+            address = client_address(request._request)
+            principal = keys.recognised(token.strip(), tenant_id=tenant_id, address=address)
+            return principal, principal.key
         family = tokens.family_of_access(token.strip(), tenant_id)
         return family.user, family
 

@@ -1,6 +1,8 @@
 """May they: the registry's row for this route and method, against the role in this tenant.
 
-Sets `request.membership` and `request.scope_granted`. No row means no entry, for everybody.
+Sets `request.membership` and `request.scope_granted`. No row means no entry, for everybody. An API key has its
+own codes instead of a role's, no membership, and no entry where only membership is asked, unless the view says
+`open_to_keys`.
 """
 
 from __future__ import annotations
@@ -27,9 +29,25 @@ class HasRoutePermission(BasePermission):
             return True
         if not request.user.is_authenticated:
             raise NotSignedIn()
-        inner.actor_id = request.user.pk
-        structlog.contextvars.bind_contextvars(user=str(request.user.pk))
+        key = getattr(request.user, "key", None)
+        inner.actor_id = request.user.pk if key is None else key.pk
+        structlog.contextvars.bind_contextvars(user=str(inner.actor_id))
+        if key is not None:
+            return self._key_may(request, view, code)
         return self._member_may(request, code)
+
+    def _key_may(self, request: Any, view: Any, code: str | None) -> bool:
+        request.membership, request.viewer = None, request.user.viewer
+        if code == registry.MEMBER:
+            if not getattr(view, "open_to_keys", False):
+                raise Forbidden("This is for people, not for API keys.")
+            request.scope_granted = registry.Scope.ALL
+            return True
+        scope = request.viewer.scope(code or "")
+        if scope is None:
+            raise Forbidden("This key lacks that scope.", permission=code)
+        request.scope_granted = scope
+        return True
 
     def _member_may(self, request: Any, code: str | None) -> bool:
         tenant = request._request.tenant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -29,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         actor = system("tenant_create")
+        started = time.monotonic()
         slug = options["slug"]
         try:
             tenant = tenant_create(actor=actor, slug=slug, name=options["name"] or slug, host=options["host"])
@@ -41,6 +43,7 @@ class Command(BaseCommand):
             password = options["password"] or secrets.token_urlsafe(12)
             person_add(actor=actor, tenant=tenant, email=options["admin"], role="admin", password=password)
             made |= {"admin": options["admin"], "password": password}
+        made["seconds"] = f"{time.monotonic() - started:.1f}"
         self.stdout.write(
             json.dumps(made)
             if options["json"]

@@ -15,10 +15,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from web.shared.accounts.roles import role_rows_sync
+from web.shared.core.actor import system
 from web.shared.core.exits import Code, Exit
 from web.shared.tenants.context import public_context
-from web.shared.tenants.models import Tenant
+from web.shared.tenants.models import Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_lock
+from web.shared.tenants.provisioning import provision
 from web.shared.tenants.services import schema_prepare
 from web.shared.tenants.versions import SchemaVersion, public_version, tenant_versions
 
@@ -68,6 +70,8 @@ class Command(BaseCommand):
                 schema_prepare(tenant)
             with public_context():
                 role_rows_sync(tenant)
+            if tenant.status != TenantStatus.PROVISIONING:
+                provision(tenant.pk, system("tenant_migrate"))
         except Exception as problem:
             log.error("schema_migration_failed", tenant=version.id, exc_info=problem)
             return False

@@ -1,0 +1,44 @@
+"""Celery's part in identity: sending mails, and looking for those that were missed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import structlog
+from celery import shared_task
+
+from web.shared.accounts import mail
+
+PAUSE = 5.0
+
+log = structlog.get_logger(__name__)
+_not_before = 0.0
+
+
+def wake_mail(tenant_id: str, mail_id: uuid.UUID) -> None:
+    """Ask a worker to send this mail now; says nothing when it cannot be asked."""
+    global _not_before
+    if time.monotonic() < _not_before:
+        return
+    try:
+        send_mail.apply_async((tenant_id, str(mail_id)), retry=False, expires=60)
+    except Exception as error:  # Redis away in any of its ways: the sweep finds the row
+        _not_before = time.monotonic() + PAUSE
+        log.warning("account_mail_wake_not_sent", error=type(error).__name__)
+
+
+@shared_task(name="accounts.mail")  # type: ignore[untyped-decorator]
+def send_mail(tenant_id: str, mail_id: str) -> str:
+    """Send one row of the outbox, a shared table; the tenant named here is for the log."""
+    structlog.contextvars.bind_contextvars(tenant=tenant_id)
+    return mail.send(uuid.UUID(mail_id))
+
+
+@shared_task(name="accounts.mail.sweep")  # type: ignore[untyped-decorator]
+def sweep_mail() -> int:
+    """Ask for every mail that is due; returns how many."""
+    found = mail.due()
+    for tenant_id, mail_id in found:
+        send_mail.apply_async((tenant_id, str(mail_id)), retry=False, expires=60)
+    return len(found)
