@@ -150,7 +150,10 @@ AUTHENTICATION_BACKENDS = ["web.shared.accounts.backends.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
 ]
 SESSION_ENGINE = "web.shared.accounts.session_store"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -169,6 +172,19 @@ SOCKET_TICKET_SECONDS = 30
 # Failed sign-ins allowed in the window, per (account, address) and per address.
 SIGN_IN_LIMITS = {"window_seconds": 900, "per_account": 10, "per_address": 100}
 
+# Mails: `smtp+tls://user:password@host:587` and the like; without one they are written to the console.
+_EMAIL: dict[str, Any] = env.email_url("MURIMA_EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND = _EMAIL["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _EMAIL["EMAIL_HOST"] or "", _EMAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _EMAIL["EMAIL_HOST_USER"] or "", _EMAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.get("EMAIL_USE_TLS", False), _EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = env.str("MURIMA_EMAIL_FROM", default=f"Murima <murima@{BASE_DOMAIN}>")
+# What links in mails begin with: the scheme, and the port where it is not the usual one.
+LINK_SCHEME = "https" if KIND == "production" else "http"
+_WEB_PORT = env.str("MURIMA_WEB_BIND", default="").rpartition(":")[2]
+LINK_PORT = "" if KIND == "production" or not _WEB_PORT else f":{_WEB_PORT}"
+
 # Multiplies how much people, addresses and organisations may ask (web.shared.api.throttles).
 RATE_LIMIT_SCALE: float = env.float("MURIMA_RATE_LIMIT_SCALE", default=1.0)
 # How often the log of API requests is written; 0 leaves that to whoever calls flush().
@@ -183,7 +199,20 @@ WHITENOISE_ROOT = UI_ROOT if UI_ROOT.is_dir() else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    # Names begin with the tenant: see web/tenant/documents/storage.py.
+    "documents": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": HOME / "data" / "tenants",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
+DOCUMENT_MAX_BYTES: int = env.int("MURIMA_DOCUMENT_MAX_BYTES", default=25_000_000)
+# A command that reads a file on standard input: 0 clean, 1 infected; see web/tenant/documents/scanning.py.
+DOCUMENT_SCANNER: str = env.str("MURIMA_DOCUMENT_SCANNER", default="")
+DOCUMENT_SCAN_SECONDS: int = env.int("MURIMA_DOCUMENT_SCAN_SECONDS", default=60)
 
 # What a browser is told to refuse.
 SIP_WEBSOCKET: str = env.str("MURIMA_SIP_WEBSOCKET", default="")
@@ -270,13 +299,29 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_IMPORTS = ["web.shared.core.housekeeping", "web.shared.core.event_tasks"]
+CELERY_IMPORTS = [
+    "web.shared.core.housekeeping",
+    "web.shared.core.event_tasks",
+    "web.shared.core.webhooks.tasks",
+    "web.shared.core.job_tasks",
+    "web.shared.core.audit_tasks",
+]
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
+    "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
+    "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
+    "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
+    "audit.seal": {"task": "audit.seal", "schedule": 5.0, "options": {"expires": 15}},
+    "audit.anchor": {"task": "audit.anchor", "schedule": 3600.0},
 }
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "murima:celery:",
+    # A request that sends a task may not wait for a broker that is away: what it left is swept up later.
+    "max_retries": 0,
     "socket_connect_timeout": 2,
     "socket_timeout": 10,
 }

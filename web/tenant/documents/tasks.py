@@ -1,0 +1,32 @@
+"""What workers do for documents: scan, look for forgotten scans, sweep bytes without a row."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.queries import tenant_ids
+from web.tenant.documents import scanning
+from web.tenant.documents.choices import ScanStatus
+from web.tenant.documents.models import DocumentVersion
+
+
+@tenant_task(name="documents.scan")
+def scan_version(tenant_id: str, version: str) -> str:
+    return scanning.scan(uuid.UUID(version))
+
+
+@tenant_task(name="documents.scan_waiting")
+def scan_waiting(tenant_id: str) -> int:
+    """Scan what waits, oldest first; returns how many."""
+    waiting = DocumentVersion.objects.filter(scan_status=ScanStatus.PENDING).order_by("created_at")[:100]
+    return sum(bool(scanning.scan(version.pk)) for version in waiting)
+
+
+@shared_task(name="documents.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Send each active tenant its own task."""
+    for tenant_id in tenant_ids(active_only=True):
+        scan_waiting.delay(tenant_id)
