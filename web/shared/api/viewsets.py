@@ -19,6 +19,7 @@ far it reaches. Compose ListMixin, RetrieveMixin and so on with BaseViewSet for 
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any, ClassVar
 
@@ -31,7 +32,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from web.shared.accounts.registry import Scope
-from web.shared.api import etags, expansion, idempotency, reads
+from web.shared.api import etags, expansion, idempotency, reads, request_log, throttles
 from web.shared.api.filters import AllowedFilters, Filter
 from web.shared.api.parsers import MergePatchParser, StrictJSONParser
 from web.shared.api.problems import FieldError, Malformed, NotFound
@@ -41,15 +42,27 @@ from web.shared.core.viewer import Viewer, viewer_of
 
 
 class ApiView(APIView):
-    """A view that is no resource. REST framework's, with the actor, the scope and Idempotency-Key."""
+    """A view that is no resource. REST framework's, with the actor, the scope, Idempotency-Key, limits and
+    the log of requests.
+
+    `throttle_bucket` and `throttle_cost` say what a request costs (web.shared.api.throttles); a cost of None
+    is the usual one. `open_to_keys`: an API key may use it although it asks for no permission but membership.
+    """
+
+    throttle_bucket: ClassVar[str] = "default"
+    throttle_cost: ClassVar[int | None] = None
+    open_to_keys: ClassVar[bool] = False
+    _rate: throttles.Rate | None = None
 
     @property
     def actor(self) -> Actor:
         """Who is asking, for services and the audit trail."""
         request: Any = self.request
+        key = getattr(request.user, "key", None)
+        person = request.user.is_authenticated and key is None
         return Actor(
-            ActorKind.USER if request.user.is_authenticated else ActorKind.SYSTEM,
-            id=request.user.pk,
+            ActorKind.USER if person else ActorKind.SYSTEM if key is None else ActorKind.API_KEY,
+            id=request.user.pk if key is None else key.pk,
             process="" if request.user.is_authenticated else "web",
             request_id=getattr(request._request, "request_id", ""),
             ip_address=client_address(request._request),
@@ -74,6 +87,7 @@ class ApiView(APIView):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """REST framework's own dispatch, with the handler run once per Idempotency-Key."""
+        started = time.monotonic()
         self.args, self.kwargs = args, kwargs
         request = self.initialize_request(request, *args, **kwargs)
         self.request = request
@@ -84,7 +98,18 @@ class ApiView(APIView):
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(request, response, *args, **kwargs)
+        if self._rate is not None:
+            for name, value in self._rate.headers().items():
+                self.response.setdefault(name, value)
+        request_log.note(request, self.response.status_code, time.monotonic() - started)
         return self.response
+
+    def check_throttles(self, request: Request) -> None:
+        """Called by `initial`, after who it is and whether they may. Reads cost less than writes."""
+        cost = self.throttle_cost
+        if cost is None:
+            cost = throttles.READ if request.method in ("GET", "HEAD", "OPTIONS") else throttles.WRITE
+        self._rate = throttles.charge(request, self.throttle_bucket, cost)
 
     def _handle(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         method = (request.method or "").lower()
@@ -103,7 +128,7 @@ class ApiView(APIView):
                 response = self.handle_exception(error)
             return response
 
-        return idempotency.run_once(request, str(user.pk), work)
+        return idempotency.run_once(request, str(self.actor.id), work)
 
 
 class BaseViewSet(ApiView, GenericViewSet[Any]):

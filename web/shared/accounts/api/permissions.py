@@ -1,8 +1,8 @@
 """May they: the registry's row for this route and method, against the role in this tenant.
 
-Sets `request.membership` and `request.scope_granted`. No row means no entry, for everybody. An API key has its
-own codes instead of a role's, no membership, and no entry where only membership is asked, unless the view says
-`open_to_keys`.
+Sets `request.membership` and `request.scope_granted`. No row means no entry, for everybody. An API key has
+its own codes instead of a role's, no membership, and no entry where only membership is asked, unless the view
+says `open_to_keys`.
 """
 
 from __future__ import annotations
