@@ -14,3 +14,9 @@ class ContactsConfig(AppConfig):
         # What django.contrib.postgres would register, without its other effects: indexes may name a class
         # of operators, which a prefix search on reversed numbers needs.
         IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
+
+        from web.tenant.contacts import erasing, events, story
+
+        assert events  # declares the types
+        erasing.register()
+        story.register()

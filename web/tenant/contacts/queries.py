@@ -1,10 +1,11 @@
-"""Reading contacts: by number while a phone rings, by text on a screen."""
+"""Reading contacts by number while a phone rings, and for other apps. `searching` serves the screens."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
@@ -12,8 +13,10 @@ from django.db.models.functions import Reverse
 
 from web.shared.tenants.context import current_tenant_id
 from web.shared.tenants.models import Tenant
-from web.tenant.contacts.models import Contact, ContactPhone
+from web.tenant.contacts import anonymity, consents, erasing, reach
+from web.tenant.contacts.models import Contact, ContactPhone, ContactRelationship
 from web.tenant.contacts.phone_numbers import guess_e164, reversed_suffix
+from web.tenant.reference_data import queries as reference_data
 
 MANY = 20
 """More contacts than this on one number help nobody who has a ringing phone in front of them."""
@@ -78,19 +81,6 @@ def summary(contact: Contact) -> dict[str, Any]:
     }
 
 
-def search(queryset: QuerySet[Contact], text: str) -> QuerySet[Contact]:
-    """Contacts whose name, organisation, e-mail or number holds every word of `text`."""
-    for word in text.split()[:5]:
-        condition = Q(first_name__icontains=word) | Q(last_name__icontains=word)
-        condition |= Q(organization__icontains=word) | Q(email__icontains=word)
-        digits = re.sub(r"[^0-9]", "", word)
-        if len(digits) >= 4:
-            national = digits.lstrip("0")
-            condition |= Q(pk__in=ContactPhone.objects.filter(number__contains=national).values("contact"))
-        queryset = queryset.filter(condition)
-    return queryset
-
-
 def with_number(queryset: QuerySet[Contact], text: str) -> QuerySet[Contact]:
     """Contacts that have exactly the number that `text` means in the region of the tenant chosen."""
     number = guess_e164(text, region_of(str(current_tenant_id())))
@@ -106,6 +96,81 @@ def exists(contact: Any) -> bool:
     return Contact.objects.filter(pk=contact).exists()
 
 
+def known(contacts: Iterable[Any]) -> set[UUID]:
+    """Those ids that are contacts here, neither deleted nor merged away. One query."""
+    return set(Contact.objects.filter(pk__in=list(contacts)).values_list("pk", flat=True))
+
+
+def names(contacts: Iterable[Any]) -> dict[UUID, str]:
+    """Names as screens show them, by id; deleted, merged and erased contacts have one, too. One query."""
+    return {row.pk: row.name for row in Contact.all_objects.filter(pk__in=list(contacts))}
+
+
+def same_caller(number: str) -> Contact | None:
+    """The anonymous contact that called from this E.164 number before, by the number's keyed hash."""
+    return anonymity.same_caller(number)
+
+
+def consent_holds(contact: Any, purpose: str, at: datetime | None = None) -> bool | None:
+    """True: given. False: refused, withdrawn or expired. None: nobody asked."""
+    return consents.holds(contact, purpose, at)
+
+
+def may_reach(contact: Any, number: str, at: datetime, kind: str) -> tuple[bool, str]:
+    """Whether the contact with this id may be reached on an E.164 number (empty for an e-mail) at `at`.
+
+    `kind`: call, message, text or email. The reason is "ok" or the rule that says no. At most four queries.
+    """
+    row = Contact.all_objects.filter(pk=contact).first()
+    if row is None:
+        return False, "contact_gone"
+    phone = row.phones.filter(number=number).first() if number else None
+    return reach.may_reach(row, phone, at, kind)
+
+
+def primary_number(contact: Any) -> str:
+    """The number that the contact is called on first; empty when there is none."""
+    found = ContactPhone.objects.filter(contact=contact, is_primary=True).values_list("number", flat=True)
+    return found.first() or ""
+
+
+def numbers_to_erase(contact: Any) -> list[str]:
+    """The contact's numbers that no other living contact has: what an eraser may look for elsewhere."""
+    return erasing.own_numbers(contact)
+
+
+def summaries(contacts: Iterable[Any]) -> dict[UUID, dict[str, Any]]:
+    """`summary` of each, by id. One query."""
+    return {row.pk: summary(row) for row in Contact.all_objects.filter(pk__in=list(contacts))}
+
+
 def contact(pk: Any) -> Contact:
     """One contact that is not deleted; raises Contact.DoesNotExist."""
     return Contact.objects.get(pk=pk)
+
+
+def relatives(of: Contact) -> list[dict[str, Any]]:
+    """{id, contact, relationship_type, description}: who stands how to this one. One query."""
+    rows = (
+        ContactRelationship.objects.select_related("from_contact", "to_contact")
+        .filter(Q(from_contact=of) | Q(to_contact=of))
+        .filter(from_contact__is_deleted=False, to_contact__is_deleted=False)
+        .order_by("created_at", "id")
+    )
+    return [
+        {
+            "id": row.pk,
+            "contact": row.from_contact if row.to_contact_id == of.pk else row.to_contact,
+            "relationship_type": row.relationship_type if row.to_contact_id == of.pk else row.inverse_type,
+            "description": row.description,
+        }
+        for row in rows
+    ]
+
+
+def known_locations(locations: Iterable[UUID]) -> set[UUID]:
+    """Those ids that are places of the tenant's reference data. No query for none."""
+    wanted = list(locations)
+    if not wanted:
+        return set()
+    return set(reference_data.rows("location").filter(pk__in=wanted).values_list("pk", flat=True))
