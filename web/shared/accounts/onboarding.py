@@ -6,16 +6,22 @@ rest and can be repeated by anybody after whatever was killed when. `tenant_crea
 
 from __future__ import annotations
 
-from django.db import transaction
+from datetime import timedelta
 
-from web.shared.accounts.models import TenantMembership
+from django.db import transaction
+from django.utils import timezone
+
+from web.shared.accounts import mail
+from web.shared.accounts.models import OutgoingMail, TenantMembership
 from web.shared.accounts.roles import role_rows_sync
 from web.shared.accounts.services import membership_ensure, user_ensure
 from web.shared.core.actor import Actor
 from web.shared.tenants.context import public_context
-from web.shared.tenants.models import Tenant, TenantStatus
+from web.shared.tenants.models import Tenant, TenantInvitation, TenantStatus
 from web.shared.tenants.provisioning import provision
 from web.shared.tenants.services import schema_prepare, tenant_activate, tenant_register
+
+INVITED_FOR = timedelta(days=7)
 
 
 def tenant_open(*, actor: Actor, slug: str, name: str, host: str = "") -> Tenant:
@@ -36,7 +42,20 @@ def tenant_finish(*, actor: Actor, tenant: Tenant) -> Tenant:
         tenant.refresh_from_db()
     if tenant.status == TenantStatus.PROVISIONING:
         tenant_activate(actor=actor, tenant=tenant)
+    _mail_invitations(tenant)
     return tenant
+
+
+def _mail_invitations(tenant: Tenant) -> None:
+    """Invitations written before the tenant's host answered are mailed now, once."""
+    with public_context(), transaction.atomic():
+        rows = TenantInvitation.objects.select_for_update().filter(
+            tenant=tenant, sent_at=None, is_accepted=False, withdrawn_at=None, expires_at__gt=timezone.now()
+        )
+        kind = OutgoingMail.Kind.INVITATION
+        for row in rows:
+            if not OutgoingMail.objects.filter(kind=kind, object_id=row.pk).exists():
+                mail.put(kind, tenant_id=tenant.pk, object_id=row.pk)
 
 
 def tenant_create(*, actor: Actor, slug: str, name: str, host: str = "") -> Tenant:

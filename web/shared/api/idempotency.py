@@ -29,6 +29,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from web.shared.api.problems import FieldError, IdempotencyInProgress, IdempotencyKeyReuse, Malformed
+from web.shared.tenants.context import current_tenant_id
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
@@ -42,7 +43,8 @@ def run_once(request: Request, owner: str, work: Callable[[], Any]) -> Any:
     """
     key = _key(request)
     fingerprint = _fingerprint(request)
-    rows = apps.get_model("records", "IdempotencyKey").objects
+    # The platform's host has no tenant's schema, and a table of its own.
+    rows = apps.get_model("records" if current_tenant_id() else "platform", "IdempotencyKey").objects
     with transaction.atomic():
         if not _locked(owner, key):
             raise IdempotencyInProgress(headers={"Retry-After": "1"})

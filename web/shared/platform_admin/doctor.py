@@ -159,14 +159,19 @@ def _redis() -> Iterator[Finding]:
     yield good("redis", f"Redis {version} answers")
 
 
-def _asterisk() -> Iterator[Finding]:
+def asterisk_version() -> str:
+    """What ARI says Asterisk's version is. HTTPError, OSError, ValueError or KeyError when it does not."""
     secret = base64.b64encode(f"{settings.ARI_USER}:{settings.ARI_PASSWORD}".encode()).decode()
     request = urllib.request.Request(  # noqa: S310 - the address is the operator's own setting
         f"{settings.ARI_URL}/ari/asterisk/info?only=system", headers={"Authorization": f"Basic {secret}"}
     )
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+        return str(json.load(answer)["system"]["version"])
+
+
+def _asterisk() -> Iterator[Finding]:
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            version = str(json.load(answer)["system"]["version"])
+        version = asterisk_version()
     except urllib.error.HTTPError as problem:
         why = "The daemon cannot steer calls."
         yield bad(
@@ -220,6 +225,32 @@ def _browser_application() -> Iterator[Finding]:
         yield Finding("browser application", "warning", "It is not built.", why, "make ui")
 
 
+# What the probes see and no check above does; "why" and "next" for when it is not well.
+_ADVICE = {
+    "daemon": ("Calls are answered by the fallback only.", "start the daemon, or read its log"),
+    "intake": (
+        "Calls are handled, but their rows come late.",
+        "start the intake; intake --retry for parked calls",
+    ),
+    "queue": ("Mails, webhooks and reminders come late.", "start a worker, or more of them"),
+    "disk": ("When it is full, PostgreSQL and the log stop.", "free space, or enlarge the disk"),
+}
+
+
+def _components() -> Iterator[Finding]:
+    from web.shared.platform_admin import health
+
+    for component, (why, next_step) in _ADVICE.items():
+        status, metrics = health.PROBES[component]()
+        said = ", ".join(f"{key} {value}" for key, value in metrics.items())
+        if status == "healthy":
+            yield good(component, said)
+        else:
+            state = "warning" if status == "warning" or component == "daemon" else "failure"
+            yield Finding(component, state, said, why, next_step)
+
+
 CHECKS: list[Callable[[], Iterator[Finding]]] = [
     _configuration, _databases, _migrations, _tenant_tables, _redis, _asterisk, _ports, _browser_application,
+    _components,
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin
 
 from web.shared.core.ids import uuid7
+from web.shared.core.models import RevisionedModel
 from web.shared.tenants.ids import TenantId, new_tenant_id
 
 slug_validator = RegexValidator(
@@ -27,7 +28,7 @@ class TenantStatus(models.TextChoices):
     SUSPENDED = "suspended", "Suspended"
 
 
-class Tenant(TenantMixin):  # type: ignore[misc]
+class Tenant(RevisionedModel, TenantMixin):  # type: ignore[misc]
     """An organisation whose data lives in a schema of its own."""
 
     auto_create_schema = False
@@ -53,6 +54,8 @@ class Tenant(TenantMixin):  # type: ignore[misc]
     time_zone = models.CharField(max_length=64, default="Africa/Nairobi")
     language = models.CharField(max_length=10, default="en")
     settings = models.JSONField(default=dict, blank=True)
+    revision = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -114,6 +117,62 @@ class InboundNumber(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trunk} → {self.tenant_id}"
+
+
+class ProvisioningStep(models.Model):
+    """A step of making a tenant ready (see provisioning.py) that was done, and when."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="provisioning_steps")
+    name = models.CharField(max_length=64)
+    done_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="provisioned_once")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.name}"
+
+
+class QuotaKind(models.TextChoices):
+    USERS = "users", "Active members"
+    STORAGE_BYTES = "storage_bytes", "Bytes of files"
+    CONTACTS = "contacts", "Contacts"
+    API_REQUESTS = "api_requests_per_day", "API requests on one day"
+
+
+class TenantQuota(models.Model):
+    """How much a tenant may have of something; without a row there is no limit."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="quotas")
+    kind = models.CharField(max_length=32, choices=QuotaKind.choices)
+    limit = models.PositiveBigIntegerField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind"], name="one_quota_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.kind}"
+
+
+class ErasureRecord(models.Model):
+    """That something personal was erased: ids and a time. A restored backup is erased again by these.
+
+    Not a foreign key: the ledger outlives the tenant's rows, which a restore replaces.
+    """
+
+    tenant = models.CharField(max_length=14)
+    kind = models.CharField(max_length=16, help_text="contact, or party: a caller's row in the log.")
+    object_id = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind", "object_id"], name="erased_once")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} {self.kind} {self.object_id}"
 
 
 class TenantInvitation(models.Model):

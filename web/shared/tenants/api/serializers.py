@@ -1,0 +1,49 @@
+"""An organisation as its own people see it."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from rest_framework import serializers
+
+from web.shared.api.serializers import ModelBody
+from web.shared.tenants import organization_settings
+from web.shared.tenants.models import Tenant
+
+
+def check_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise serializers.ValidationError("There is no such time zone.", code="unknown_time_zone")
+    return value
+
+
+def check_language(value: str) -> str:
+    if value not in dict(settings.LANGUAGES):
+        known = ", ".join(dict(settings.LANGUAGES))
+        raise serializers.ValidationError(f"One of: {known}.", code="unknown_language")
+    return value
+
+
+class OrganizationBody(ModelBody):
+    """`settings` as a whole: a PATCH replaces the object, whose form `settings_schema` tells."""
+
+    id = serializers.CharField(source="pk", read_only=True)
+    slug = serializers.CharField(read_only=True)
+    region = serializers.RegexField(r"\A[A-Z]{2}\Z", required=False)
+    time_zone = serializers.CharField(validators=[check_zone], required=False)
+    language = serializers.CharField(validators=[check_language], required=False)
+    settings = serializers.DictField(required=False)
+    settings_schema = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Tenant
+        fields = [
+            "id", "name", "slug", "sector", "language", "time_zone", "region", "settings", "settings_schema",
+            "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = ["id", "created_at", "updated_at"]
+
+    def get_settings_schema(self, tenant: Tenant) -> dict[str, Any]:
+        return organization_settings.json_schema()
