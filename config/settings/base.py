@@ -307,6 +307,13 @@ CELERY_IMPORTS = [
     "web.shared.core.audit_tasks",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "platform.provision": {
+        "task": "platform.provision_sweep",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "platform.health": {"task": "platform.health", "schedule": 60.0, "options": {"expires": 60}},
+    "platform.usage": {"task": "platform.usage", "schedule": 3600.0},
     "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
     "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
