@@ -6,9 +6,24 @@ class CallsConfig(AppConfig):
     label = "calls"
 
     def ready(self) -> None:
+        from web.shared.core import entities, erasure, timeline
         from web.shared.core.published import publishers
-        from web.tenant.calls import membership
+        from web.tenant.calls import membership, personal, queries
+        from web.tenant.calls.permissions import CALLS_VIEW
         from web.tenant.calls.publishing import publish_everything
 
         publishers.append(publish_everything)
         membership.connect()
+        entities.entity(
+            "call",
+            model="calls.Call",
+            code=CALLS_VIEW,
+            visible=queries.seen_by,
+            facts=lambda row: row.event_data() | {"wait_seconds": row.wait.total_seconds()},
+            contact=lambda row: row.contact_id,
+        )
+        timeline.provider("case", "calls", queries.timeline_of("case"))
+        timeline.provider("contact", "calls", queries.timeline_of("contact"))
+        erasure.eraser("calls", personal.erase)
+        erasure.exporter("calls", personal.export)
+        erasure.merger("calls", personal.move, personal.put_back)

@@ -48,3 +48,23 @@ ALIVE = (CallStatus.RINGING, CallStatus.ANSWERED)
 class SegmentKind(models.TextChoices):
     CALLER = "caller", "Caller"
     AGENT = "agent", "Agent"
+
+
+class TransferType(models.TextChoices):
+    WARM = "warm", "Attended: the agents talk first"
+    COLD = "cold", "Attended without an introduction"
+    BLIND = "blind", "Blind"
+
+
+class TransferTarget(models.TextChoices):
+    AGENT = "agent", "Agent"
+    QUEUE = "queue", "Queue"
+    FLOW = "flow", "Flow"
+    OUTSIDE = "outside", "Outside number"
+
+
+class TransferStatus(models.TextChoices):
+    INITIATED = "initiated", "Initiated"
+    COMPLETED = "completed", "Completed"
+    CANCELLED = "cancelled", "Cancelled"
+    FAILED = "failed", "Failed"

@@ -27,7 +27,8 @@ DEVICES_MANAGE = permission("devices.manage", "Add and remove agents' phones", a
 
 route("calls:call-list", GET=CALLS_VIEW)
 route("calls:call-detail", GET=CALLS_VIEW, PATCH=CALLS_EDIT)
-route("calls:call-events", GET=CALLS_VIEW)
+for _part in ("events", "visits", "segments", "transfers"):
+    route(f"calls:call-{_part}", GET=CALLS_VIEW)
 route("calls:call-draft", GET=CALLS_WRAP_UP, PUT=CALLS_WRAP_UP)
 resource("calls:disposition", view=MEMBER, edit=DISPOSITIONS_MANAGE)
 resource("calls:reason", view=MEMBER, edit=DISPOSITIONS_MANAGE)

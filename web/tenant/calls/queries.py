@@ -6,21 +6,70 @@ indexed reads and runs inside `tenant_db`.
 
 from __future__ import annotations
 
+import re
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Reverse
 
 from telephony.contract.clock import from_datetime, to_text
 from web.shared.accounts import queries as accounts
 from web.shared.accounts.registry import Scope
+from web.shared.core import timeline
+from web.shared.core.viewer import Viewer
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.calls.choices import ALIVE
 from web.tenant.calls.models import Call, CallDraft, CallQueue, NotReadyReason, Segment
+from web.tenant.calls.permissions import CALLS_VIEW
 from web.tenant.contacts import phone_numbers
 from web.tenant.contacts import queries as contacts
 
 RECENT = 5
+
+
+def seen_by(queryset: QuerySet[Call], viewer: Viewer) -> QuerySet[Call]:
+    """`visible_calls` for a viewer of "calls.view"; nothing without it."""
+    scope = viewer.scope(CALLS_VIEW)
+    if scope is None or viewer.user_id is None:
+        return queryset if scope is Scope.ALL else queryset.none()
+    return visible_calls(queryset, viewer.user_id, scope)
+
+
+def search(queryset: QuerySet[Call], text: str) -> QuerySet[Call]:
+    """Calls by the last digits of the caller's number, or by words of the contact's name."""
+    digits = re.sub(r"[^0-9]", "", text)
+    if len(digits) >= 4 and not re.search(r"[^\W\d_]", text):
+        backwards = digits.lstrip("0")[-phone_numbers.SUFFIX_DIGITS :][::-1]
+        return queryset.annotate(backwards=Reverse("caller_number")).filter(backwards__startswith=backwards)
+    return queryset.filter(contact__in=contacts.matching(text).values("pk"))
+
+
+def timeline_of(field: str) -> timeline.Provider:
+    """The calls of a case or of a contact, as its timeline shows them."""
+
+    def entries(
+        pk: uuid.UUID, viewer: Viewer, before: tuple[datetime, str] | None, limit: int
+    ) -> list[timeline.Entry]:
+        calls = seen_by(Call.objects.filter(**{field: pk}), viewer)
+        if before is not None:
+            calls = calls.filter(Q(started_at__lt=before[0]) | Q(started_at=before[0], pk__lt=before[1]))
+        calls = calls.select_related("queue", "disposition").order_by("-started_at", "-pk")[:limit]
+        return [_timeline_entry(call) for call in calls]
+
+    return entries
+
+
+def _timeline_entry(call: Call) -> timeline.Entry:
+    data = {
+        "direction": call.direction,
+        "status": call.status,
+        "queue": None if call.queue is None else call.queue.name,
+        "talk_seconds": call.talk.total_seconds(),
+        "disposition": None if call.disposition is None else call.disposition.code,
+    }
+    return timeline.Entry(at=call.started_at, kind="call", id=call.pk, actor_id=call.agent_id, data=data)
 
 
 def visible_calls(queryset: QuerySet[Call], user_id: uuid.UUID, scope: Scope) -> QuerySet[Call]:

@@ -20,6 +20,7 @@ from telephony.contract.facts import CallOutcome
 from telephony.contract.policy import WRAPUP_TIMEOUT
 from telephony.contract.view import CallState
 from web.shared.core import parties
+from web.tenant.calls import events
 from web.tenant.calls import history as fold
 from web.tenant.calls.choices import CallStatus
 from web.tenant.calls.models import Call, CallDisposition, QueueVisit, Segment, WrapUp
@@ -72,6 +73,7 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
     """
     found = (
         Call.all_objects.select_for_update(of=("self",))
+        .select_related("disposition")
         .filter(pk__in=[history.call for history in histories])
         .order_by("pk")
     )
@@ -80,6 +82,7 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
     codes = _dispositions(histories)
     made = _new(tenant_id, [history for history in histories if history.call not in present])
     written: list[Call] = []
+    before = {call.pk: call.status for call in present.values()}
     for history in histories:
         call = made.get(history.call)
         if call is None:
@@ -93,6 +96,7 @@ def write(tenant_id: str, histories: Sequence[fold.History]) -> None:
     )
     _write_visits(histories)
     _write_segments(histories)
+    events.tell(written, before)
     connection.check_constraints()
 
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from telephony.contract.asks import FinishWrapUp
 from telephony.contract.ids import AgentId, CallId
 from web.shared.api.problems import Conflict
-from web.shared.core import audit, parties
+from web.shared.core import audit, events, parties
 from web.shared.core import services as base
 from web.shared.core.actor import Actor, ActorKind
 from web.shared.tenants.context import current_tenant_id
@@ -155,6 +155,7 @@ def _copy_to_call(wrap_up: WrapUp, actor: Actor) -> None:
         call.disposition, call.note = wrap_up.disposition, wrap_up.note
         call.updated_by_id = actor.user_id
         call.save(update_fields=["disposition", "note", "updated_by"])
+        events.emit("call.written_up", obj=call, actor=actor, data=call.event_data())
 
 
 # --- drafts -----------------------------------------------------------------------------------------------
@@ -199,8 +200,8 @@ def draft_document(draft: CallDraft | None) -> dict[str, Any]:
 
 
 def call_update(*, actor: Actor, call: Call, values: Mapping[str, Any]) -> Call:
-    """What people may correct afterwards: contact, disposition, note."""
-    strange = set(values) - {"contact", "disposition", "note"}
+    """What people may correct afterwards: contact, case, disposition, note."""
+    strange = set(values) - {"contact", "case", "disposition", "note"}
     if strange:
         raise ValidationError(dict.fromkeys(strange, "This field cannot be changed."))
     return base.update(call, actor=actor, values=values)

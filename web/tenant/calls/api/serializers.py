@@ -12,18 +12,21 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.api.serializers import Body, ModelBody
+from web.shared.core import entities
 from web.tenant.calls.models import (
     AgentDevice,
     Call,
     CallDisposition,
     CallEvent,
     CallQueue,
+    CallTransfer,
     NotReadyReason,
     NumberRoute,
     QueueMembership,
+    QueueVisit,
+    Segment,
 )
 from web.tenant.calls.models.wrap_up import MAX_NOTE
-from web.tenant.contacts import queries as contacts
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -70,6 +73,7 @@ class CallBody(ModelBody):
     caller_name = OrNull(read_only=True, allow_null=True)
     outcome = OrNull(read_only=True, allow_null=True)
     contact = Named(read_only=True, allow_null=True)
+    case = serializers.UUIDField(source="case_id", read_only=True, allow_null=True)
     queue = Named(read_only=True, allow_null=True)
     agent = Person(read_only=True, allow_null=True)
     disposition = DispositionRef(read_only=True, allow_null=True)
@@ -90,6 +94,7 @@ class CallBody(ModelBody):
             "caller_number",
             "caller_name",
             "contact",
+            "case",
             "queue",
             "agent",
             "started_at",
@@ -116,16 +121,27 @@ class CallBody(ModelBody):
 
 
 class CallPatch(Body):
-    """What may be corrected. `contact` is an id or null, `disposition` a code."""
+    """What may be corrected. `contact` and `case` are ids or null, `disposition` a code."""
 
     contact = serializers.UUIDField(allow_null=True, required=False)
+    case = serializers.UUIDField(allow_null=True, required=False)
     disposition = serializers.CharField(max_length=40, required=False)
     note = serializers.CharField(max_length=MAX_NOTE, allow_blank=True, required=False)
 
     def validate_contact(self, value: Any) -> Any:
-        if value is not None and not contacts.exists(value):
-            raise serializers.ValidationError("There is no such contact.", code="unknown")
-        return value
+        return self._visible("contact", value)
+
+    def validate_case(self, value: Any) -> Any:
+        return self._visible("case", value)
+
+    def _visible(self, entity: str, pk: Any) -> Any:
+        """The row that an id means, for the service; one that this person may not see does not exist."""
+        if pk is None:
+            return None
+        try:
+            return entities.row(entity, pk, self.context["viewer"])
+        except entities.UnknownEntity:
+            raise serializers.ValidationError(f"There is no such {entity}.", "does_not_exist") from None
 
     def validate_disposition(self, value: str) -> CallDisposition:
         found = CallDisposition.objects.filter(code=value, is_active=True).first()
@@ -161,6 +177,72 @@ class EventsAnswer(Body):
     """All events of one call, in the shape of every list."""
 
     data = EventBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
+
+class VisitBody(ModelBody):
+    """One stay in one queue."""
+
+    queue = Named(read_only=True)
+    agent = Person(read_only=True, allow_null=True)
+    outcome = OrNull(read_only=True, allow_null=True)
+    wait_seconds = Seconds(source="wait", read_only=True, allow_null=True)
+
+    class Meta:
+        model = QueueVisit
+        fields = ["number", "queue", "entered_at", "left_at", "outcome", "wait_seconds", "offers", "agent"]
+        read_only_fields = fields
+
+
+class SegmentBody(ModelBody):
+    """One participant's leg."""
+
+    agent = Person(read_only=True, allow_null=True)
+    queue = Named(read_only=True, allow_null=True)
+    outcome = OrNull(read_only=True, allow_null=True)
+    end_reason = OrNull(read_only=True, allow_null=True)
+    ring_seconds = Seconds(source="ring", read_only=True)
+    talk_seconds = Seconds(source="talk", read_only=True)
+    hold_seconds = Seconds(source="hold", read_only=True)
+    wrap_up_seconds = Seconds(source="wrap_up", read_only=True)
+
+    class Meta:
+        model = Segment
+        fields = [
+            "leg", "kind", "agent", "queue", "attempt", "offered_at", "connected_at", "ended_at",
+            "ring_seconds", "talk_seconds", "hold_seconds", "wrap_up_seconds", "outcome", "end_reason",
+            "cause",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class TransferBody(ModelBody):
+    """A call handed on. An outside target's digits are kept nowhere."""
+
+    class Meta:
+        model = CallTransfer
+        fields = [
+            "id", "transfer_type", "from_agent", "to_agent", "target_kind", "target_id", "reason", "status",
+            "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class VisitsAnswer(Body):
+    data = VisitBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
+
+class SegmentsAnswer(Body):
+    data = SegmentBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
+
+class TransfersAnswer(Body):
+    data = TransferBody(many=True)  # type: ignore[assignment]
     next_cursor = serializers.CharField(allow_null=True)
     has_more = serializers.BooleanField()
 

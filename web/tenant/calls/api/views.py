@@ -25,9 +25,14 @@ from web.tenant.calls.api.serializers import (
     EventBody,
     EventsAnswer,
     ReasonBody,
+    SegmentBody,
+    SegmentsAnswer,
+    TransferBody,
+    TransfersAnswer,
+    VisitBody,
+    VisitsAnswer,
 )
 from web.tenant.calls.models import Call, CallDisposition, CallEvent, NotReadyReason
-from web.tenant.contacts import queries as contacts
 
 _INSTANT = {"type": "string", "format": "date-time"}
 _ID = {"type": "string", "format": "uuid"}
@@ -45,6 +50,8 @@ class CallViewSet(ReadOnlyViewSet):
         "queue": Filter("queue", many=True, schema=_ID),
         "agent": Filter("agent", many=True, schema=_ID),
         "contact": Filter("contact", many=True, schema=_ID),
+        "case": Filter("case", many=True, null=True, schema=_ID),
+        "q": Filter(apply=queries.search),
         "disposition": Filter("disposition__code", many=True),
         "started_at": Filter("started_at", ranges=True, schema=_INSTANT),
         "ended_at": Filter("ended_at", ranges=True, schema=_INSTANT),
@@ -62,13 +69,13 @@ class CallViewSet(ReadOnlyViewSet):
 
     @extend_schema(request=CallPatch, responses=CallBody)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Correct the contact, the disposition or the note."""
-        body = CallPatch(data=request.data)
+        """Correct the contact, the case, the disposition or the note."""
+        body = CallPatch(data=request.data, context={"viewer": self.viewer})
         body.is_valid(raise_exception=True)
         with transaction.atomic():
             call = self.locked_object()
             etags.require_match(request, call)
-            services.call_update(actor=self.actor, call=call, values=_values(body.validated_data))
+            services.call_update(actor=self.actor, call=call, values=body.validated_data)
         return self.answer(self.get_object())
 
     @extend_schema(responses=EventsAnswer, filters=False, operation_id="calls_events_list")
@@ -77,7 +84,28 @@ class CallViewSet(ReadOnlyViewSet):
         """Everything that happened in this call, in order. Not paged: a call has tens of events."""
         rows = CallEvent.objects.filter(call=self.get_object()).order_by("seq")
         body = EventBody(rows, many=True, context={"names": queries.agent_names()})
-        return Response({"data": body.data, "next_cursor": None, "has_more": False})
+        return _whole(body)
+
+    @extend_schema(responses=VisitsAnswer, filters=False, operation_id="calls_visits_list")
+    @action(detail=True, pagination_class=None, url_path="visits", url_name="visits")
+    def visits(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The queues that this call waited in, in order."""
+        rows = self.get_object().visits.select_related("queue", "agent").order_by("number")
+        return _whole(VisitBody(rows, many=True))
+
+    @extend_schema(responses=SegmentsAnswer, filters=False, operation_id="calls_segments_list")
+    @action(detail=True, pagination_class=None, url_path="segments", url_name="segments")
+    def segments(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The legs of this call: who was rung, who talked, and for how long."""
+        rows = self.get_object().segments.select_related("queue", "agent").order_by("offered_at", "leg")
+        return _whole(SegmentBody(rows, many=True))
+
+    @extend_schema(responses=TransfersAnswer, filters=False, operation_id="calls_transfers_list")
+    @action(detail=True, pagination_class=None, url_path="transfers", url_name="transfers")
+    def transfers(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Whom this call was handed on to."""
+        rows = self.get_object().transfers.order_by("created_at", "pk")
+        return _whole(TransferBody(rows, many=True))
 
     @extend_schema(responses=DraftBody, operation_id="calls_draft_read")
     @action(detail=True, url_path="draft", url_name="draft")
@@ -117,12 +145,9 @@ class CallViewSet(ReadOnlyViewSet):
         return call_id
 
 
-def _values(given: dict[str, Any]) -> dict[str, Any]:
-    """`contact` is an id here and a row for the service."""
-    if "contact" not in given:
-        return given
-    pk = given["contact"]
-    return given | {"contact": None if pk is None else contacts.contact(pk)}
+def _whole(body: Any) -> Response:
+    """All rows of one call, in the shape of every list: a call has tens of them."""
+    return Response({"data": body.data, "next_cursor": None, "has_more": False})
 
 
 class DispositionViewSet(ResourceViewSet):

@@ -9,423 +9,1094 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('contacts', '0001_initial'),
+        ("contacts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IntakePosition',
+            name="IntakePosition",
             fields=[
-                ('name', models.CharField(max_length=20, primary_key=True, serialize=False)),
-                ('seq', models.BigIntegerField(default=0)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("name", models.CharField(max_length=20, primary_key=True, serialize=False)),
+                ("seq", models.BigIntegerField(default=0)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
         ),
         migrations.CreateModel(
-            name='ParkedCall',
+            name="ParkedCall",
             fields=[
-                ('call_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('seq', models.BigIntegerField(help_text='The fact at which it went wrong.')),
-                ('error', models.CharField(help_text='Class of the error, never its text.', max_length=100)),
-                ('parked_at', models.DateTimeField(auto_now_add=True)),
+                ("call_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("seq", models.BigIntegerField(help_text="The fact at which it went wrong.")),
+                ("error", models.CharField(help_text="Class of the error, never its text.", max_length=100)),
+                ("parked_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='CallDisposition',
+            name="CallDisposition",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('code', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z][A-Za-z0-9_]{0,39}\\Z', 'Letters, digits and _, beginning with a letter.')])),
-                ('name', models.CharField(max_length=100)),
-                ('category', models.CharField(blank=True, max_length=50)),
-                ('requires_note', models.BooleanField(default=False)),
-                ('requires_follow_up', models.BooleanField(default=False)),
-                ('requires_case_creation', models.BooleanField(default=False)),
-                ('is_active', models.BooleanField(default=True)),
-                ('sort_order', models.PositiveIntegerField(default=0)),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "code",
+                    models.CharField(
+                        max_length=40,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z][A-Za-z0-9_]{0,39}\\Z",
+                                "Letters, digits and _, beginning with a letter.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("category", models.CharField(blank=True, max_length=50)),
+                ("requires_note", models.BooleanField(default=False)),
+                ("requires_follow_up", models.BooleanField(default=False)),
+                ("requires_case_creation", models.BooleanField(default=False)),
+                ("is_active", models.BooleanField(default=True)),
+                ("sort_order", models.PositiveIntegerField(default=0)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('direction', models.CharField(choices=[('inbound', 'Inbound'), ('outbound', 'Outbound'), ('internal', 'Internal')], default='inbound', max_length=10)),
-                ('status', models.CharField(choices=[('arrived', 'arrived'), ('waiting', 'waiting'), ('talking', 'talking'), ('held', 'held'), ('kept', 'kept'), ('diverted', 'diverted'), ('ended', 'ended')], default='arrived', max_length=10)),
-                ('outcome', models.CharField(blank=True, choices=[('completed', 'completed'), ('abandoned', 'abandoned'), ('diverted', 'diverted'), ('lost', 'lost'), ('failed', 'failed')], max_length=10)),
-                ('party', models.UUIDField(blank=True, db_index=True, null=True)),
-                ('caller_number', models.CharField(blank=True, max_length=50)),
-                ('caller_name', models.CharField(blank=True, max_length=200)),
-                ('started_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('wait', models.DurationField()),
-                ('talk', models.DurationField()),
-                ('hold', models.DurationField()),
-                ('wrap_up', models.DurationField()),
-                ('note', models.TextField(blank=True, max_length=10000)),
-                ('asterisk_ids', models.JSONField(blank=True, default=dict)),
-                ('last_seq', models.BigIntegerField(default=0, help_text='The newest fact that this row shows.')),
-                ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('contact', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='contacts.contact')),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('disposition', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='calls.calldisposition')),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "direction",
+                    models.CharField(
+                        choices=[("inbound", "Inbound"), ("outbound", "Outbound"), ("internal", "Internal")],
+                        default="inbound",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("arrived", "arrived"),
+                            ("waiting", "waiting"),
+                            ("talking", "talking"),
+                            ("held", "held"),
+                            ("kept", "kept"),
+                            ("diverted", "diverted"),
+                            ("ended", "ended"),
+                        ],
+                        default="arrived",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("completed", "completed"),
+                            ("abandoned", "abandoned"),
+                            ("diverted", "diverted"),
+                            ("lost", "lost"),
+                            ("failed", "failed"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("party", models.UUIDField(blank=True, db_index=True, null=True)),
+                ("caller_number", models.CharField(blank=True, max_length=50)),
+                ("caller_name", models.CharField(blank=True, max_length=200)),
+                ("started_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("wait", models.DurationField()),
+                ("talk", models.DurationField()),
+                ("hold", models.DurationField()),
+                ("wrap_up", models.DurationField()),
+                ("note", models.TextField(blank=True, max_length=10000)),
+                ("asterisk_ids", models.JSONField(blank=True, default=dict)),
+                (
+                    "last_seq",
+                    models.BigIntegerField(default=0, help_text="The newest fact that this row shows."),
+                ),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="calls",
+                        to="contacts.contact",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "disposition",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="calls",
+                        to="calls.calldisposition",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='CallDraft',
+            name="CallDraft",
             fields=[
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('call_id', models.UUIDField()),
-                ('note', models.TextField(blank=True, max_length=10000)),
-                ('disposition', models.CharField(blank=True, max_length=40)),
-                ('revision', models.PositiveIntegerField(default=0)),
-                ('updated_at', models.DateTimeField(auto_now=True, db_index=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("call_id", models.UUIDField()),
+                ("note", models.TextField(blank=True, max_length=10000)),
+                ("disposition", models.CharField(blank=True, max_length=40)),
+                ("revision", models.PositiveIntegerField(default=0)),
+                ("updated_at", models.DateTimeField(auto_now=True, db_index=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CallEvent',
+            name="CallEvent",
             fields=[
-                ('seq', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('type', models.CharField(max_length=40)),
-                ('at', models.DateTimeField()),
-                ('details', models.JSONField(default=dict)),
-                ('actor', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('call', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='calls.call')),
+                ("seq", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("type", models.CharField(max_length=40)),
+                ("at", models.DateTimeField()),
+                ("details", models.JSONField(default=dict)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "call",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="calls.call",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['seq'],
+                "ordering": ["seq"],
             },
         ),
         migrations.CreateModel(
-            name='CallQueue',
+            name="CallQueue",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('name', models.CharField(max_length=100)),
-                ('strategy', models.CharField(choices=[('longest_idle', 'longest_idle'), ('least_recent', 'least_recent')], default='longest_idle', max_length=20)),
-                ('ring_seconds', models.PositiveIntegerField(default=20, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(120)])),
-                ('max_wait_seconds', models.PositiveIntegerField(default=300, validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(7200)])),
-                ('priority', models.PositiveIntegerField(default=0, help_text="Seconds of head start over other queues' callers.", validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(3600)])),
-                ('wrap_up_seconds', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3600)])),
-                ('wrap_up_extend_seconds', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(600)])),
-                ('wrap_up_extensions', models.PositiveIntegerField(default=3, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(20)])),
-                ('music', models.CharField(default='default', max_length=40, validators=[django.core.validators.RegexValidator('\\A[a-z0-9_-]+\\Z', 'a-z, 0-9, _ and -.')])),
-                ('fallback', models.CharField(choices=[('queue', 'queue'), ('announcement', 'announcement')], default='queue', max_length=20)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "strategy",
+                    models.CharField(
+                        choices=[("longest_idle", "longest_idle"), ("least_recent", "least_recent")],
+                        default="longest_idle",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "ring_seconds",
+                    models.PositiveIntegerField(
+                        default=20,
+                        validators=[
+                            django.core.validators.MinValueValidator(5),
+                            django.core.validators.MaxValueValidator(120),
+                        ],
+                    ),
+                ),
+                (
+                    "max_wait_seconds",
+                    models.PositiveIntegerField(
+                        default=300,
+                        validators=[
+                            django.core.validators.MinValueValidator(10),
+                            django.core.validators.MaxValueValidator(7200),
+                        ],
+                    ),
+                ),
+                (
+                    "priority",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Seconds of head start over other queues' callers.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(3600),
+                        ],
+                    ),
+                ),
+                (
+                    "wrap_up_seconds",
+                    models.PositiveIntegerField(
+                        default=30,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3600),
+                        ],
+                    ),
+                ),
+                (
+                    "wrap_up_extend_seconds",
+                    models.PositiveIntegerField(
+                        default=30,
+                        validators=[
+                            django.core.validators.MinValueValidator(5),
+                            django.core.validators.MaxValueValidator(600),
+                        ],
+                    ),
+                ),
+                (
+                    "wrap_up_extensions",
+                    models.PositiveIntegerField(
+                        default=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(20),
+                        ],
+                    ),
+                ),
+                (
+                    "music",
+                    models.CharField(
+                        default="default",
+                        max_length=40,
+                        validators=[
+                            django.core.validators.RegexValidator("\\A[a-z0-9_-]+\\Z", "a-z, 0-9, _ and -.")
+                        ],
+                    ),
+                ),
+                (
+                    "fallback",
+                    models.CharField(
+                        choices=[("queue", "queue"), ("announcement", "announcement")],
+                        default="queue",
+                        max_length=20,
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddField(
-            model_name='call',
-            name='queue',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='calls.callqueue'),
+            model_name="call",
+            name="queue",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="calls",
+                to="calls.callqueue",
+            ),
         ),
         migrations.CreateModel(
-            name='NotReadyReason',
+            name="NotReadyReason",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('code', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z][A-Za-z0-9_]{0,39}\\Z', 'Letters, digits and _, beginning with a letter.')])),
-                ('name', models.CharField(max_length=60)),
-                ('is_active', models.BooleanField(default=True)),
-                ('sort_order', models.PositiveIntegerField(default=0)),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "code",
+                    models.CharField(
+                        max_length=40,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z][A-Za-z0-9_]{0,39}\\Z",
+                                "Letters, digits and _, beginning with a letter.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("is_active", models.BooleanField(default=True)),
+                ("sort_order", models.PositiveIntegerField(default=0)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='NumberRoute',
+            name="NumberRoute",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('trunk', models.CharField(max_length=64, validators=[django.core.validators.RegexValidator('\\A[a-z0-9_-]+\\Z', 'a-z, 0-9, _ and -.')])),
-                ('number', models.CharField(max_length=16, validators=[django.core.validators.RegexValidator('\\A\\+[1-9][0-9]{2,14}\\Z', "E.164, beginning with '+'.")])),
-                ('label', models.CharField(blank=True, max_length=60)),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('queue', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='numbers', to='calls.callqueue')),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "trunk",
+                    models.CharField(
+                        max_length=64,
+                        validators=[
+                            django.core.validators.RegexValidator("\\A[a-z0-9_-]+\\Z", "a-z, 0-9, _ and -.")
+                        ],
+                    ),
+                ),
+                (
+                    "number",
+                    models.CharField(
+                        max_length=16,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A\\+[1-9][0-9]{2,14}\\Z", "E.164, beginning with '+'."
+                            )
+                        ],
+                    ),
+                ),
+                ("label", models.CharField(blank=True, max_length=60)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="numbers",
+                        to="calls.callqueue",
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddField(
-            model_name='call',
-            name='number',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='calls.numberroute'),
+            model_name="call",
+            name="number",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="calls.numberroute",
+            ),
         ),
         migrations.CreateModel(
-            name='OutboxAsk',
+            name="OutboxAsk",
             fields=[
-                ('id', models.CharField(editable=False, max_length=120, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=40)),
-                ('body', models.JSONField()),
-                ('actor', models.CharField(max_length=64)),
-                ('call_id', models.UUIDField(blank=True, db_index=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('next_at', models.DateTimeField()),
-                ('tries', models.PositiveIntegerField(default=0)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, help_text='acted, superseded or given_up.', max_length=20)),
+                ("id", models.CharField(editable=False, max_length=120, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=40)),
+                ("body", models.JSONField()),
+                ("actor", models.CharField(max_length=64)),
+                ("call_id", models.UUIDField(blank=True, db_index=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("next_at", models.DateTimeField()),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(blank=True, help_text="acted, superseded or given_up.", max_length=20),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('done_at__isnull', True)), fields=['next_at'], name='ask_to_send')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("done_at__isnull", True)), fields=["next_at"], name="ask_to_send"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='QueueMembership',
+            name="QueueMembership",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('penalty', models.PositiveIntegerField(default=0, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100)])),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('queue', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='members', to='calls.callqueue')),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "penalty",
+                    models.PositiveIntegerField(
+                        default=0,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="members",
+                        to="calls.callqueue",
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
-            },
-            managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
-            ],
-        ),
-        migrations.CreateModel(
-            name='QueueVisit',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text='1 for the first visit of the call.')),
-                ('demand', models.CharField(blank=True, max_length=100)),
-                ('entered_at', models.DateTimeField(db_index=True)),
-                ('left_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, choices=[('answered', 'answered'), ('abandoned', 'abandoned'), ('timeout', 'timeout'), ('closed', 'closed'), ('withdrawn', 'withdrawn'), ('system', 'system')], max_length=10)),
-                ('wait', models.DurationField(blank=True, null=True)),
-                ('offers', models.PositiveIntegerField(default=0)),
-                ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='visits', to='calls.call')),
-                ('queue', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.callqueue')),
-            ],
-            options={
-                'ordering': ['call', 'number'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Segment',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('leg', models.CharField(max_length=50)),
-                ('kind', models.CharField(choices=[('caller', 'Caller'), ('agent', 'Agent')], max_length=10)),
-                ('endpoint', models.CharField(blank=True, max_length=13)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('offered_at', models.DateTimeField()),
-                ('connected_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('ring', models.DurationField()),
-                ('talk', models.DurationField()),
-                ('hold', models.DurationField()),
-                ('wrap_up', models.DurationField()),
-                ('outcome', models.CharField(blank=True, choices=[('accepted', 'accepted'), ('missed', 'missed'), ('declined', 'declined'), ('busy', 'busy'), ('unreachable', 'unreachable'), ('withdrawn', 'withdrawn')], max_length=12)),
-                ('end_reason', models.CharField(blank=True, choices=[('agent', 'agent'), ('caller', 'caller'), ('lost', 'lost'), ('system', 'system')], max_length=10)),
-                ('cause', models.PositiveIntegerField(default=0, help_text='Q.850 cause, 0 when none was given.')),
-                ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='calls.call')),
-                ('queue', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.callqueue')),
-            ],
-            options={
-                'ordering': ['call', 'offered_at', 'leg'],
-            },
-        ),
-        migrations.CreateModel(
-            name='WrapUp',
-            fields=[
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('call_id', models.UUIDField()),
-                ('note', models.TextField(blank=True, max_length=10000)),
-                ('ask_id', models.CharField(editable=False, help_text='Of the last ask sent for it.', max_length=120)),
-                ('finished_at', models.DateTimeField()),
-                ('disposition', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.calldisposition')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='AgentDevice',
-            fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('id', models.UUIDField(default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('is_deleted', models.BooleanField(default=False, editable=False)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('revision', models.PositiveIntegerField(default=1, editable=False)),
-                ('endpoint', models.CharField(editable=False, max_length=13, unique=True, validators=[django.core.validators.RegexValidator('\\Ad[0-9a-f]{12}\\Z', 'd and twelve hexadecimal characters.')])),
-                ('kind', models.CharField(choices=[('browser', 'browser'), ('sip', 'sip')], max_length=10)),
-                ('label', models.CharField(blank=True, max_length=60)),
-                ('digest', models.CharField(editable=False, max_length=32)),
-                ('desktop_required', models.BooleanField(default=True)),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
-            options={
-                'abstract': False,
-                'base_manager_name': 'all_objects',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_deleted', False), ('kind', 'browser')), fields=('user',), name='one_browser_phone_per_user')],
+                "abstract": False,
+                "base_manager_name": "all_objects",
             },
             managers=[
-                ('objects', django.db.models.manager.Manager()),
-                ('all_objects', django.db.models.manager.Manager()),
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="QueueVisit",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(help_text="1 for the first visit of the call.")),
+                ("demand", models.CharField(blank=True, max_length=100)),
+                ("entered_at", models.DateTimeField(db_index=True)),
+                ("left_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("answered", "answered"),
+                            ("abandoned", "abandoned"),
+                            ("timeout", "timeout"),
+                            ("closed", "closed"),
+                            ("withdrawn", "withdrawn"),
+                            ("system", "system"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("wait", models.DurationField(blank=True, null=True)),
+                ("offers", models.PositiveIntegerField(default=0)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="visits", to="calls.call"
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="calls.callqueue"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["call", "number"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Segment",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("leg", models.CharField(max_length=50)),
+                ("kind", models.CharField(choices=[("caller", "Caller"), ("agent", "Agent")], max_length=10)),
+                ("endpoint", models.CharField(blank=True, max_length=13)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("offered_at", models.DateTimeField()),
+                ("connected_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("ring", models.DurationField()),
+                ("talk", models.DurationField()),
+                ("hold", models.DurationField()),
+                ("wrap_up", models.DurationField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("accepted", "accepted"),
+                            ("missed", "missed"),
+                            ("declined", "declined"),
+                            ("busy", "busy"),
+                            ("unreachable", "unreachable"),
+                            ("withdrawn", "withdrawn"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "end_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("agent", "agent"),
+                            ("caller", "caller"),
+                            ("lost", "lost"),
+                            ("system", "system"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "cause",
+                    models.PositiveIntegerField(default=0, help_text="Q.850 cause, 0 when none was given."),
+                ),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="segments", to="calls.call"
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calls.callqueue",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["call", "offered_at", "leg"],
+            },
+        ),
+        migrations.CreateModel(
+            name="WrapUp",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("call_id", models.UUIDField()),
+                ("note", models.TextField(blank=True, max_length=10000)),
+                (
+                    "ask_id",
+                    models.CharField(
+                        editable=False, help_text="Of the last ask sent for it.", max_length=120
+                    ),
+                ),
+                ("finished_at", models.DateTimeField()),
+                (
+                    "disposition",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calls.calldisposition",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="AgentDevice",
+            fields=[
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=web.shared.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("is_deleted", models.BooleanField(default=False, editable=False)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("revision", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "endpoint",
+                    models.CharField(
+                        editable=False,
+                        max_length=13,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\Ad[0-9a-f]{12}\\Z", "d and twelve hexadecimal characters."
+                            )
+                        ],
+                    ),
+                ),
+                ("kind", models.CharField(choices=[("browser", "browser"), ("sip", "sip")], max_length=10)),
+                ("label", models.CharField(blank=True, max_length=60)),
+                ("digest", models.CharField(editable=False, max_length=32)),
+                ("desktop_required", models.BooleanField(default=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "all_objects",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_deleted", False), ("kind", "browser")),
+                        fields=("user",),
+                        name="one_browser_phone_per_user",
+                    )
+                ],
+            },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddConstraint(
-            model_name='calldisposition',
-            constraint=models.CheckConstraint(condition=models.Q(('code', 'WRAPUP_TIMEOUT'), ('is_active', True), _negated=True), name='reserved_code_is_not_for_people'),
+            model_name="calldisposition",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("code", "WRAPUP_TIMEOUT"), ("is_active", True), _negated=True),
+                name="reserved_code_is_not_for_people",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='calldraft',
-            constraint=models.UniqueConstraint(fields=('call_id', 'user'), name='one_draft_per_call_and_user'),
+            model_name="calldraft",
+            constraint=models.UniqueConstraint(
+                fields=("call_id", "user"), name="one_draft_per_call_and_user"
+            ),
         ),
         migrations.AddIndex(
-            model_name='callevent',
-            index=models.Index(fields=['call', 'seq'], name='event_by_call'),
+            model_name="callevent",
+            index=models.Index(fields=["call", "seq"], name="event_by_call"),
         ),
         migrations.AddConstraint(
-            model_name='callqueue',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_deleted', False)), fields=('name',), name='one_queue_per_name'),
+            model_name="callqueue",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_deleted", False)), fields=("name",), name="one_queue_per_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='numberroute',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_deleted', False)), fields=('trunk', 'number'), name='one_route_per_trunk_and_number'),
+            model_name="numberroute",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_deleted", False)),
+                fields=("trunk", "number"),
+                name="one_route_per_trunk_and_number",
+            ),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['-started_at', '-id'], name='call_by_start'),
+            model_name="call",
+            index=models.Index(fields=["-started_at", "-id"], name="call_by_start"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['agent', '-started_at'], name='call_by_agent'),
+            model_name="call",
+            index=models.Index(fields=["agent", "-started_at"], name="call_by_agent"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['contact', '-started_at'], name='call_by_contact'),
+            model_name="call",
+            index=models.Index(fields=["contact", "-started_at"], name="call_by_contact"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['queue', '-started_at'], name='call_by_queue'),
+            model_name="call",
+            index=models.Index(fields=["queue", "-started_at"], name="call_by_queue"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(condition=models.Q(('status', 'ended'), _negated=True), fields=['status'], name='call_alive'),
+            model_name="call",
+            index=models.Index(
+                condition=models.Q(("status", "ended"), _negated=True), fields=["status"], name="call_alive"
+            ),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['caller_number', '-started_at'], name='call_by_number'),
+            model_name="call",
+            index=models.Index(fields=["caller_number", "-started_at"], name="call_by_number"),
         ),
         migrations.AddConstraint(
-            model_name='queuemembership',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_deleted', False)), fields=('user', 'queue'), name='one_membership_per_user_and_queue'),
+            model_name="queuemembership",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_deleted", False)),
+                fields=("user", "queue"),
+                name="one_membership_per_user_and_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='queuevisit',
-            index=models.Index(fields=['queue', 'entered_at'], name='visit_by_queue'),
+            model_name="queuevisit",
+            index=models.Index(fields=["queue", "entered_at"], name="visit_by_queue"),
         ),
         migrations.AddConstraint(
-            model_name='queuevisit',
-            constraint=models.UniqueConstraint(fields=('call', 'number'), name='one_row_per_visit'),
+            model_name="queuevisit",
+            constraint=models.UniqueConstraint(fields=("call", "number"), name="one_row_per_visit"),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(fields=['agent', 'offered_at'], name='segment_by_agent'),
+            model_name="segment",
+            index=models.Index(fields=["agent", "offered_at"], name="segment_by_agent"),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('call', 'leg'), name='one_segment_per_leg'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(fields=("call", "leg"), name="one_segment_per_leg"),
         ),
         migrations.AddIndex(
-            model_name='wrapup',
-            index=models.Index(fields=['call_id', 'finished_at'], name='wrap_up_by_call'),
+            model_name="wrapup",
+            index=models.Index(fields=["call_id", "finished_at"], name="wrap_up_by_call"),
         ),
         migrations.AddConstraint(
-            model_name='wrapup',
-            constraint=models.UniqueConstraint(fields=('call_id', 'user'), name='one_wrap_up_per_call_and_user'),
+            model_name="wrapup",
+            constraint=models.UniqueConstraint(
+                fields=("call_id", "user"), name="one_wrap_up_per_call_and_user"
+            ),
         ),
     ]

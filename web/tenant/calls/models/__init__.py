@@ -6,7 +6,7 @@ history: calls and their parts, written by the intake alone, except for what peo
 progress: where the intake stands, what it could not apply, and asks on their way to the daemon.
 """
 
-from web.tenant.calls.models.history import Call, CallEvent, QueueVisit, Segment
+from web.tenant.calls.models.history import Call, CallEvent, CallTransfer, QueueVisit, Segment
 from web.tenant.calls.models.progress import IntakePosition, OutboxAsk, ParkedCall
 from web.tenant.calls.models.routing import AgentDevice, CallQueue, NumberRoute, QueueMembership
 from web.tenant.calls.models.wrap_up import CallDisposition, CallDraft, NotReadyReason, WrapUp
@@ -18,6 +18,7 @@ __all__ = [
     "CallDraft",
     "CallEvent",
     "CallQueue",
+    "CallTransfer",
     "IntakePosition",
     "NotReadyReason",
     "NumberRoute",

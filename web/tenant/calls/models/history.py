@@ -10,10 +10,12 @@ empties them here too. Durations are exact to the microsecond, from the instants
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models.functions import Reverse
 
 from web.shared.core.models import BaseModel
 from web.tenant.calls.choices import (
@@ -25,6 +27,9 @@ from web.tenant.calls.choices import (
     CallStatus,
     Direction,
     SegmentKind,
+    TransferStatus,
+    TransferTarget,
+    TransferType,
 )
 from web.tenant.calls.models.routing import CallQueue, NumberRoute
 from web.tenant.calls.models.wrap_up import MAX_NOTE, CallDisposition
@@ -32,6 +37,8 @@ from web.tenant.calls.models.wrap_up import MAX_NOTE, CallDisposition
 
 class Call(BaseModel):
     """A call; its id is the one the daemon gave it."""
+
+    event_name = "call"
 
     direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.INBOUND)
     status = models.CharField(max_length=10, choices=CallStatus.choices, default=CallStatus.RINGING)
@@ -41,6 +48,9 @@ class Call(BaseModel):
     caller_name = models.CharField(max_length=200, blank=True)
     contact = models.ForeignKey(
         "contacts.Contact", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
+    )
+    case = models.ForeignKey(
+        "cases.Case", on_delete=models.SET_NULL, null=True, blank=True, related_name="calls"
     )
     number = models.ForeignKey(
         NumberRoute, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -71,6 +81,9 @@ class Call(BaseModel):
             models.Index(fields=["agent", "-started_at"], name="call_by_agent"),
             models.Index(fields=["contact", "-started_at"], name="call_by_contact"),
             models.Index(fields=["queue", "-started_at"], name="call_by_queue"),
+            models.Index(fields=["case", "-started_at"], name="call_by_case"),
+            # Searching by the last digits: the longest part that every way of writing a number shares.
+            models.Index(OpClass(Reverse("caller_number"), name="text_pattern_ops"), name="call_by_suffix"),
             models.Index(
                 fields=["status"],
                 name="call_alive",
@@ -81,6 +94,18 @@ class Call(BaseModel):
 
     def __str__(self) -> str:
         return f"Call {self.pk}"
+
+    def event_data(self) -> dict[str, Any]:
+        return {
+            "direction": self.direction,
+            "status": self.status,
+            "outcome": self.outcome,
+            "queue": self.queue_id,
+            "agent": self.agent_id,
+            "contact": self.contact_id,
+            "case": self.case_id,
+            "disposition": None if self.disposition is None else self.disposition.code,
+        }
 
 
 class CallEvent(models.Model):
@@ -166,3 +191,26 @@ class Segment(models.Model):
 
     def __str__(self) -> str:
         return self.leg
+
+
+class CallTransfer(BaseModel):
+    """A call handed on: to an agent, a queue, a flow or an outside number (whose digits are nowhere here)."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="transfers")
+    transfer_type = models.CharField(max_length=20, choices=TransferType.choices)
+    from_agent = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    to_agent = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    target_kind = models.CharField(max_length=10, choices=TransferTarget.choices)
+    target_id = models.UUIDField(null=True, blank=True, help_text="The queue's or flow's id.")
+    reason = models.TextField(blank=True, max_length=2000)
+    status = models.CharField(max_length=20, choices=TransferStatus.choices, default=TransferStatus.INITIATED)
+
+    class Meta(BaseModel.Meta):
+        indexes = [models.Index(fields=["call", "created_at"], name="transfer_by_call")]
+
+    def __str__(self) -> str:
+        return f"{self.call_id} transfer {self.pk}"
