@@ -294,6 +294,12 @@ LOG_LEVEL: str = env.str("MURIMA_LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = "web.shared.core.logs.configure"
 LOGGING: dict[str, Any] = {"level": LOG_LEVEL}
 
+# Where webhooks may go besides https on port 443 of public addresses; the origins are for development only.
+EGRESS_PORTS: list[int] = env.list("MURIMA_EGRESS_PORTS", cast=int, default=[])
+EGRESS_LOCAL_ORIGINS: list[str] = (
+    [] if KIND == "production" else env.list("MURIMA_EGRESS_LOCAL_ORIGINS", default=[])
+)
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -304,7 +310,6 @@ CELERY_IMPORTS = [
     "web.shared.core.event_tasks",
     "web.shared.core.webhooks.tasks",
     "web.shared.core.job_tasks",
-    "web.shared.core.audit_tasks",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "platform.provision": {
@@ -320,8 +325,6 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
     "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
-    "audit.seal": {"task": "audit.seal", "schedule": 5.0, "options": {"expires": 15}},
-    "audit.anchor": {"task": "audit.anchor", "schedule": 3600.0},
 }
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

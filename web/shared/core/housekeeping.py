@@ -14,8 +14,10 @@ from django.utils import timezone
 
 from web.shared.api import request_log
 from web.shared.api.idempotency import KEPT
+from web.shared.core import jobs
 from web.shared.core.event_tasks import forget_old
 from web.shared.core.tasks import tenant_task
+from web.shared.core.webhooks.services import forget_old as deliveries_forget_old
 from web.shared.tenants.context import public_context
 from web.shared.tenants.queries import tenant_ids
 
@@ -32,14 +34,14 @@ def everything() -> None:
 
 @tenant_task(name="housekeeping.tenant")
 def of_tenant(tenant_id: str) -> int:
-    """Forget answers to requests and domain events that have had their day; returns how many."""
+    """Forget answers to requests, domain events, deliveries and jobs that have had their day; how many."""
     keys = apps.get_model("records", "IdempotencyKey").objects
     count, _ = keys.filter(created_at__lt=timezone.now() - KEPT).delete()
-    return count + forget_old()
+    return count + forget_old() + deliveries_forget_old() + jobs.forget_old()
 
 
 def shared_tables() -> None:
-    """Forget sessions that ended, token families that nothing can be done with, old lines of the API's log."""
+    """Forget sessions that ended, token families of no use, old lines of the API's log."""
     now = timezone.now()
     request_log.forget_old()
     with public_context():

@@ -5,7 +5,7 @@ existing row adds one). `objects` shows what is not deleted, `all_objects` every
 never deleted, so SET_NULL here is a promise to the database rather than something that happens.
 
 AuditEvent rows are append-only: the application's role may insert and read, not change. They name fields,
-ids and states, never a number, a name or free text. `salt` and `content_hash` are what the sealer chains.
+ids and states, never a number, a name or free text. `content_hash` is what the sealer chains (sealer.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from web.shared.core.fields import CurrentTransaction, TransactionId
 from web.shared.core.ids import uuid7
 
 
@@ -140,6 +141,10 @@ class AbstractAuditEvent(models.Model):
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     salt = models.BinaryField(default=_salt)
     content_hash = models.BinaryField()
+    transaction_id = TransactionId(
+        db_default=CurrentTransaction(output_field=TransactionId()), editable=False
+    )
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
 
@@ -151,8 +156,38 @@ class AbstractAuditEvent(models.Model):
         return f"{self.action} {self.object_type} {self.object_id}"
 
 
+class AbstractAuditSeal(models.Model):
+    """One link of the chain: `entries` is (id, content_hash) of each row it seals, 48 bytes a row, in order.
+
+    `digest` covers the previous link's digest, the number, the time and the entries. `to_transaction` and
+    `to_id` are the position of the last row; a link without entries and with position 0 follows a restore.
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    entries = models.BinaryField()
+    to_transaction = TransactionId()
+    to_id = models.UUIDField()
+    digest = models.BinaryField()
+
+    app_privileges: ClassVar[tuple[str, ...]] = ("SELECT", "INSERT")
+
+    class Meta:
+        abstract = True
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
 class PlatformAuditEvent(AbstractAuditEvent):
     """Acts of the platform: tenants made and suspended, break-glass, sign-ins on the platform's host."""
 
     class Meta(AbstractAuditEvent.Meta):
         db_table = "platform_audit_event"
+        indexes = [models.Index(fields=["transaction_id", "id"], name="platform_audit_by_transaction")]
+
+
+class PlatformAuditSeal(AbstractAuditSeal):
+    class Meta(AbstractAuditSeal.Meta):
+        db_table = "platform_audit_seal"

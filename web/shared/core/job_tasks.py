@@ -1,0 +1,46 @@
+"""Workers take jobs up: right after they were started, and from beat for whatever nobody does."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+from django.db import ProgrammingError
+
+from web.shared.core import jobs
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.context import tenant_context
+from web.shared.tenants.queries import tenant_ids
+
+LONGEST_SECONDS = 3300
+"""A worker may hold a job so long; it must be less than the broker's visibility time-out of an hour."""
+
+logger = structlog.get_logger(__name__)
+
+
+@tenant_task(name="jobs.run", time_limit=LONGEST_SECONDS)
+def run(tenant_id: str, job_id: str) -> str:
+    return jobs.run(job_id)
+
+
+def send(tenant_id: str, job_id: str) -> None:
+    """Ask a worker to take it up; says nothing when it cannot be asked, for the sweep finds it."""
+    try:
+        run.apply_async((tenant_id, job_id), retry=False)
+    except Exception as error:  # Redis away in any of its ways
+        logger.warning("job_not_sent", tenant=tenant_id, job=job_id, error=type(error).__name__)
+
+
+@shared_task(name="jobs.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Send every job that was never begun or whose worker died; returns how many."""
+    sent = 0
+    for tenant_id in tenant_ids(active_only=False):
+        try:
+            with tenant_context(tenant_id):
+                found = jobs.waiting()
+        except ProgrammingError:  # a tenant that is just being made has no tables yet
+            continue
+        for pk in found:
+            send(tenant_id, str(pk))
+        sent += len(found)
+    return sent
