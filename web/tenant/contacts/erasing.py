@@ -10,8 +10,6 @@ another living contact has too is theirs as well: of such a number only this con
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +21,7 @@ from django.utils import timezone
 from web.shared.api.problems import Conflict
 from web.shared.core import audit, erasure, events, parties
 from web.shared.core.actor import Actor
+from web.shared.tenants import erasures
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.contacts import merging
 from web.tenant.contacts.models import (
@@ -126,8 +125,7 @@ def _erase_one(actor: Actor, contact: Contact) -> int:
 
 def _remember(tenant: str, pk: UUID) -> None:
     """Into the ledger of erasures, which a restored backup is brought up to."""
-    if find_spec("web.shared.tenants.erasures") is not None:
-        import_module("web.shared.tenants.erasures").record(tenant, "contact", str(pk))
+    erasures.record(tenant, "contact", str(pk))
 
 
 def _remove_rows(contact: Contact) -> int:
@@ -187,5 +185,15 @@ def _columns(row: Any, *but: str) -> dict[str, Any]:
     }
 
 
+def erase_again(contact_id: str, actor: Actor) -> None:
+    """After a restore: empty a contact that had been erased, whatever the backup says of holds. Contacts that
+    the backup has not are nobody's."""
+    contact = Contact.all_objects.select_for_update(of=("self",)).filter(pk=contact_id).first()
+    if contact is not None and contact.erased_at is None:
+        count = sum(_erase_one(actor, one) for one in [*_merged_here(contact), contact])
+        audit.record(actor=actor, action="erase", obj=contact, changes={"rows": count})
+
+
 def register() -> None:
     erasure.exporter("contacts", exported)
+    erasures.reapplier("contact", erase_again)
