@@ -170,7 +170,7 @@ def next_opening(calendar: Calendar, at: Instant) -> Instant:
 
 
 def next_closing(calendar: Calendar, at: Instant) -> Instant:
-    """The first closed instant from `at` on, which is `at` itself while closed. Raises NeverOpen (always open)."""
+    """The first closed instant from `at` on, which is `at` itself while closed. Raises NeverOpen."""
     edge = at
     for start, end in _from(calendar, at):
         if end <= edge:

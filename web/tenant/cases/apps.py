@@ -4,3 +4,14 @@ from django.apps import AppConfig
 class CasesConfig(AppConfig):
     name = "web.tenant.cases"
     label = "cases"
+
+    def ready(self) -> None:
+        from web.shared.core.events import consumer
+        from web.tenant.cases import events, personal, stages, story
+        from web.tenant.cases.services import sla
+
+        assert events  # declares the types
+        consumer("sla", sla.consume)
+        consumer("case_stages", stages.follow)
+        personal.register()
+        story.register()

@@ -1,0 +1,81 @@
+"""Finding cases by words: PostgreSQL's full-text search behind a protocol that another engine could fill.
+
+A query that looks like a number finds by its beginning. Otherwise words are looked up in the tenant's
+language (`"a phrase"`, `or` and `-not` work); when no case has them, titles that are alike do.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from django.contrib.postgres.search import SearchQuery
+from django.db import connection
+from django.db.models import Func, QuerySet, TextField, Value
+
+from web.shared.tenants.context import current_tenant_id
+from web.tenant.cases.models import Case, CaseSearch
+
+MAX_LENGTH = 200
+REINDEX_BATCH = 500
+_NUMBER = re.compile(r"\A[0-9]{4}-[0-9]{0,12}\Z|\A[0-9]{1,12}\Z")
+
+
+class SearchBackend(Protocol):
+    def narrow(self, queryset: QuerySet[Case], text: str) -> QuerySet[Case]:
+        """The rows of `queryset` that `text` finds; ValueError when it cannot be searched for."""
+        ...
+
+
+class PostgresSearch:
+    def narrow(self, queryset: QuerySet[Case], text: str) -> QuerySet[Case]:
+        text = " ".join(text.split())
+        if not text or len(text) > MAX_LENGTH:
+            raise ValueError("1 to 200 characters")
+        if _NUMBER.match(text):
+            return queryset.filter(_number(text))
+        found = CaseSearch.objects.filter(vector=_words(text))
+        if found.exists():
+            return queryset.filter(pk__in=found.values("case_id"))
+        # `%>`: some part of the title is alike. The operator, because only it uses the index.
+        return queryset.extra(where=["title OPERATOR(extensions.%%>) %s"], params=[text])
+
+
+backend: SearchBackend = PostgresSearch()
+
+
+def search(queryset: QuerySet[Case], text: str) -> QuerySet[Case]:
+    """What the list's `q` does."""
+    return backend.narrow(queryset, text)
+
+
+def language_config(tenant_id: str) -> str:
+    """The text search configuration that this tenant's language asks for. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT case_text_config(%s)::text", [tenant_id])
+        return str(cursor.fetchone()[0])
+
+
+def reindex_some(tenant_id: str) -> int:
+    """Make anew the words of cases that were indexed in another language; returns how many were done."""
+    config = language_config(tenant_id)
+    stale = list(CaseSearch.objects.exclude(config=config).values_list("pk", flat=True)[:REINDEX_BATCH])
+    with connection.cursor() as cursor:
+        for pk in stale:
+            cursor.execute("SELECT case_words_write(%s, %s)", [pk, tenant_id])
+    return len(stale)
+
+
+def _number(text: str) -> Any:
+    from django.db.models import Q
+
+    if "-" in text:
+        return Q(case_number__startswith=text)
+    # The count alone, of whatever year; a year alone is a beginning, too.
+    return Q(case_number__startswith=text) | Q(case_number__endswith=f"-{int(text):06d}")
+
+
+def _words(text: str) -> SearchQuery:
+    config = language_config(str(current_tenant_id()))
+    plain = Func(Value(text), function="extensions.unaccent", output_field=TextField())
+    return SearchQuery(plain, config=config, search_type="websearch")
