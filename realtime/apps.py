@@ -8,7 +8,9 @@ class RealtimeConfig(AppConfig):
     label = "realtime"
 
     def ready(self) -> None:
-        from realtime import access, closing
+        from realtime import access, closing, notices
+        from web.shared.core import push
 
         access.connect()
+        push.sender(notices.send)
         closing.allow_standard_codes()

@@ -37,6 +37,11 @@ def tab_opened(socket: str, tab: str) -> dict[str, Any]:
     return {"type": "tab.opened", "socket": socket, "tab": tab}
 
 
+def told(data: dict[str, Any]) -> dict[str, Any]:
+    """A notice for a person, as web.shared.core.push has it."""
+    return {"type": "person.told", "data": data}
+
+
 def media_claimed(socket: str, tab: str) -> dict[str, Any]:
     """A tab took the sound."""
     return {"type": "media.claimed", "socket": socket, "tab": tab}

@@ -29,7 +29,7 @@ LOST_SECONDS = 15
 
 Live = Literal["live", "stale", "offline"]
 CallPhase = Literal["waiting", "talking", "held", "kept", "diverted", "ended"]
-NoticeCode = Literal["live", "stale", "offline", "elsewhere", "missed"]
+NoticeCode = Literal["live", "stale", "offline", "elsewhere", "missed", "notification"]
 Missing = Literal["shift", "phone", "desktop"]
 Level = Literal["info", "warning", "error"]
 Instant = Annotated[str, Meta(description="RFC 3339, UTC, milliseconds and Z")]
@@ -228,10 +228,30 @@ class Snapshot(Sent, frozen=True):
     live: Live
 
 
+class EntityRef(Sent, frozen=True):
+    type: str
+    id: str
+
+
+class NotificationCard(Sent, frozen=True):
+    """Something that concerns this person; the same as at /api/v1/notifications/{id}/."""
+
+    id: str
+    title: str
+    message: str
+    type: str
+    entity: EntityRef | None
+    urgent: bool
+    needs_acknowledgement: bool
+
+
 class Notice(Sent, frozen=True):
+    """`notification` comes with its code, and with no other."""
+
     code: NoticeCode
     level: Level
     detail: str
+    notification: NotificationCard | None = None
 
 
 class Pong(Sent, frozen=True):

@@ -54,6 +54,8 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
     channel: ClassVar[m.Channel]
     needs: ClassVar[str]
     """The permission code without which this socket does not open."""
+    personal: ClassVar[bool] = True
+    """Whether the screen is one person's: what hangs on a wall shows nobody's notices."""
 
     visitor: Visitor
     feed: Feed
@@ -282,6 +284,18 @@ class Socket(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Django says that rights may have changed."""
         if self._open:
             self.spawn(self._look_again())
+
+    async def person_told(self, event: dict[str, Any]) -> None:
+        """Django has a notice for this person, in this tenant."""
+        if self._open and self.personal:
+            try:
+                told = msgspec.convert(event["data"], m.NotificationCard)
+            except msgspec.ValidationError:
+                log.warning("notice_not_understood", tenant=self.visitor.tenant.id)
+                return
+            level: m.Level = "warning" if told.urgent else "info"
+            said = m.Notice(code="notification", level=level, detail=told.title, notification=told)
+            self.say("notice", said)
 
     async def tab_opened(self, event: dict[str, Any]) -> None:
         """Only desks have tabs."""

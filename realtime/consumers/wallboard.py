@@ -12,6 +12,7 @@ from web.shared.accounts.permissions import WALLBOARD_VIEW
 class WallboardSocket(Socket):
     channel = m.WALLBOARD
     needs = WALLBOARD_VIEW
+    personal = False
 
     def attach(self, position: tuple[int, int] | None) -> tuple[Audience, Outbox]:
         return self.feed.wallboard(position)

@@ -22,6 +22,7 @@ class TasksConfig(AppConfig):
             facts=queries.facts,
             contact=lambda task: task.contact_id,
         )
+        timeline.provider("case", "tasks", queries.timeline_of(queries.of_case))
         timeline.provider("contact", "tasks", queries.timeline_of(queries.of_contact))
         erasure.eraser("tasks", personal.erase)
         erasure.exporter("tasks", personal.export)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from web.shared.core import audit
 from web.shared.core.actor import Actor
@@ -21,12 +21,14 @@ GONE = "Erased"
 
 def erase(contact: uuid.UUID, actor: Actor) -> int:
     """Empty every text about this contact; returns how many rows were emptied."""
-    tasks = list(Task.all_objects.filter(of_contact(contact)).values_list("pk", flat=True))
+    # Those of a case with this person in it, too: their texts may name everybody in the case.
+    named = of_contact(contact) | Q(case__parties__contact=contact)
+    tasks = list(Task.all_objects.filter(named).values_list("pk", flat=True).distinct())
     next_revision = F("revision") + 1
     count = Task.all_objects.filter(pk__in=tasks).update(title=GONE, description="", revision=next_revision)
     count += TaskComment.all_objects.filter(task__in=tasks).update(content=GONE, revision=next_revision)
     count += TaskChecklistItem.all_objects.filter(task__in=tasks).update(text=GONE, revision=next_revision)
-    count += _series(contact).update(
+    count += _series(contact, in_cases=True).update(
         title=GONE, description="", checklist=[], is_active=False, revision=next_revision
     )
     for pk in tasks:
@@ -84,5 +86,9 @@ def _point(moved: dict[str, list[str]], contact: uuid.UUID) -> None:
     Task.all_objects.filter(pk__in=moved["entities"]).update(entity_id=contact, revision=next_revision)
 
 
-def _series(contact: uuid.UUID) -> Any:
-    return TaskSeries.all_objects.filter(contact_id=contact)
+def _series(contact: uuid.UUID, *, in_cases: bool = False) -> Any:
+    named = Q(contact_id=contact)
+    if in_cases:
+        cases = TaskSeries.all_objects.filter(case__parties__contact=contact).values("pk")
+        named |= Q(pk__in=cases)
+    return TaskSeries.all_objects.filter(named)

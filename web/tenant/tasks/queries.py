@@ -67,6 +67,11 @@ def of_contact(pk: uuid.UUID) -> Q:
     return Q(contact_id=pk) | Q(entity_type="contact", entity_id=pk)
 
 
+def of_case(pk: uuid.UUID) -> Q:
+    """Which tasks belong to a case."""
+    return Q(case_id=pk) | Q(entity_type="case", entity_id=pk)
+
+
 def timeline_of(condition: Any) -> Any:
     """A timeline's provider: when each matching task was made and done, newest first."""
 

@@ -23,7 +23,7 @@ from web.tenant.tasks.models import Task, TaskSeries
 
 HORIZON = timedelta(days=366 * 5)
 RULE = {"recurrence", "starts_at", "time_zone"}
-COPIED = ("title", "description", "priority", "assigned_to", "contact", "estimated_hours")
+COPIED = ("title", "description", "priority", "assigned_to", "case", "contact", "estimated_hours")
 
 
 def series_create(*, actor: Actor, values: Mapping[str, Any]) -> TaskSeries:
@@ -80,7 +80,7 @@ def _continue(series: TaskSeries, actor: Actor) -> Task | None:
     """Make the next task of a locked series, and note when the one after it is due; None at its end."""
     from web.tenant.tasks.services import task_create
 
-    occurrence = _next(series)
+    occurrence = None if _case_gone(series) else _next(series)
     if occurrence is None:
         _note(series, next_at=None)
         return None
@@ -90,6 +90,10 @@ def _continue(series: TaskSeries, actor: Actor) -> Task | None:
     series.last_occurrence = occurrence
     _schedule(series)
     return task
+
+
+def _case_gone(series: TaskSeries) -> bool:
+    return series.case is not None and bool(series.case.is_deleted)
 
 
 def _next(series: TaskSeries) -> datetime | None:

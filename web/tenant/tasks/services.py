@@ -86,14 +86,14 @@ def tasks_complete(*, actor: Actor, tasks: Sequence[Task]) -> list[Task]:
         waiting = {task.pk: task for task in locked}
         refused: dict[uuid.UUID, ValidationError] = {}
         while waiting:
-            refused = {}
+            before, refused = len(waiting), {}
             for task in list(waiting.values()):
                 try:
                     done.append(task_update(actor=actor, task=task, values={"status": TaskStatus.DONE}))
                     del waiting[task.pk]
                 except ValidationError as error:  # raised before anything is written
                     refused[task.pk] = error
-            if len(refused) == len(waiting):
+            if len(waiting) == before:
                 break
         if refused:
             raise BulkRefused(refused)

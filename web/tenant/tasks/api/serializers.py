@@ -29,6 +29,7 @@ STAMPS = ["id", "created_at", "updated_at"]
 class TaskBody(ModelBody):
     """`entity_type` and `entity_id` together point at anything;"""
 
+    case = EntityField("case", required=False, allow_null=True)
     contact = EntityField("contact", required=False, allow_null=True)
     assigned_to = MemberField(required=False, allow_null=True)
     series = serializers.UUIDField(source="series_id", read_only=True, allow_null=True)
@@ -44,6 +45,7 @@ class TaskBody(ModelBody):
             "description",
             "status",
             "priority",
+            "case",
             "contact",
             "entity_type",
             "entity_id",
@@ -119,6 +121,7 @@ class ChecklistBody(ModelBody):
 
 
 class SeriesBody(ModelBody):
+    case = EntityField("case", required=False, allow_null=True)
     contact = EntityField("contact", required=False, allow_null=True)
     assigned_to = MemberField(required=False, allow_null=True)
     time_zone = serializers.CharField(
@@ -136,6 +139,7 @@ class SeriesBody(ModelBody):
             "description",
             "priority",
             "assigned_to",
+            "case",
             "contact",
             "estimated_hours",
             "checklist",

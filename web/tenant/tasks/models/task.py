@@ -28,6 +28,7 @@ def hours(**kwargs: Any) -> models.DecimalField[Any, Any]:
 class Task(BaseModel):
     event_name: ClassVar[str] = "task"
 
+    case = models.ForeignKey("cases.Case", on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     contact = models.ForeignKey(
         "contacts.Contact", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -70,6 +71,7 @@ class Task(BaseModel):
         ]
         indexes = [
             models.Index(fields=["assigned_to", "status", "due_date"], name="task_by_assignee"),
+            models.Index(fields=["case", "status"], name="task_by_case"),
             models.Index(fields=["entity_type", "entity_id"], name="task_by_entity"),
             models.Index(
                 fields=["due_date"],
@@ -87,6 +89,7 @@ class Task(BaseModel):
             "status": self.status,
             "priority": self.priority,
             "assigned_to": _text(self.assigned_to_id),
+            "case": _text(self.case_id),
             "contact": _text(self.contact_id),
             "series": _text(self.series_id),
         }

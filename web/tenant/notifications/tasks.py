@@ -1,0 +1,54 @@
+"""Celery: deliveries right after a commit, and a sweep for everything that became due.
+
+Beat sends `notifications.sweep`; each tenant's part names its tenant.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from celery import shared_task
+
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.queries import tenant_ids
+from web.tenant.notifications.delivery import deliver_due
+from web.tenant.notifications.escalation import escalate_due
+
+EXPIRES = 60
+PAUSE = 5.0
+
+logger = structlog.get_logger(__name__)
+_not_before = 0.0
+
+
+def wake_worker(tenant_id: str) -> None:
+    """Ask a worker to deliver now; when that cannot be sent, the sweep does it."""
+    global _not_before
+    if time.monotonic() < _not_before:
+        return
+    try:
+        deliver.apply_async((tenant_id,), retry=False, expires=EXPIRES)
+    except Exception as error:  # Redis away in any of its ways
+        _not_before = time.monotonic() + PAUSE
+        logger.warning("delivery_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+
+
+@tenant_task(name="notifications.deliver")
+def deliver(tenant_id: str) -> int:
+    return deliver_due()
+
+
+@tenant_task(name="notifications.due")
+def of_tenant(tenant_id: str) -> int:
+    """Escalations first: what they add is delivered in the same run."""
+    return escalate_due() + deliver_due()
+
+
+@shared_task(name="notifications.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Send every active tenant's own task; returns how many."""
+    ids = tenant_ids()
+    for tenant_id in ids:
+        of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
+    return len(ids)
