@@ -11,7 +11,20 @@ from web.shared.tenants.ids import PUBLIC
 
 
 def membership_of(user: User, tenant_id: str) -> TenantMembership | None:
-    """The active membership of an active user, with its role; None otherwise."""
+    """The active membership of an active user, with its role; None otherwise.
+
+    For somebody of the platform who came through the emergency door: a membership that is no row.
+    """
+    found = member_of(user, tenant_id)
+    if found is None and user.is_platform_admin:
+        from web.shared.accounts import break_glass
+
+        return break_glass.membership(user, tenant_id)
+    return found
+
+
+def member_of(user: User, tenant_id: str) -> TenantMembership | None:
+    """As `membership_of`, for real members only: who may sign in, have tokens and open sockets."""
     return (
         TenantMembership.objects.select_related("role", "user", "tenant")
         .filter(user=user, tenant_id=tenant_id, is_active=True, user__is_active=True, role__is_active=True)
@@ -23,7 +36,7 @@ def may_enter(user: User, tenant_id: str) -> bool:
     """Whether this person may sign in here at all: a member, or on the platform's host who runs it."""
     if tenant_id == PUBLIC:
         return user.is_active and user.is_platform_admin
-    return membership_of(user, tenant_id) is not None
+    return member_of(user, tenant_id) is not None
 
 
 def permissions_of(user_id: uuid.UUID | str, tenant_id: str) -> dict[str, str]:

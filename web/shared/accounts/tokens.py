@@ -1,7 +1,7 @@
 """Tokens of API clients: a short-lived signed access token and a chain of refresh tokens.
 
-Access: a JWT (HS256 only, key derived from the secret key, five minutes) naming user, tenant and family; it
-is good on that tenant's host alone and dies with the family, the membership or the password. Refresh: 256
+Access: a JWT (ES256 only, see signing.py, five minutes) naming user, tenant and family; it is good on that
+tenant's host alone and dies with the family, the membership or the password. Refresh: 256
 random bits, stored as SHA-256, good once. Using one a second time means that two parties hold it, so the
 whole family is revoked. Nothing here decides who may sign in; sign_in.py does.
 """
@@ -19,14 +19,14 @@ import jwt
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from web.shared.accounts import signing
 from web.shared.accounts.models import RefreshToken, TokenFamily, User
 from web.shared.api.problems import BadToken
 
-ALGORITHM = "HS256"
 ISSUER = "murima"
 TYPE = "access"
+HEADER_TYPE = "at+jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,11 @@ class TokenPair:
     expires_in: int
 
 
-def issue(user: User, tenant_id: str) -> TokenPair:
-    """A new family for this user in this tenant."""
-    family = TokenFamily.objects.create(user=user, tenant_id=tenant_id)
+def issue(user: User, tenant_id: str, *, address: str | None = None, device: str = "") -> TokenPair:
+    """A new family for this user in this tenant; where the client is, its owner sees in the list."""
+    family = TokenFamily.objects.create(
+        user=user, tenant_id=tenant_id, last_used_at=timezone.now(), ip_address=address, device=device
+    )
     return _pair(family)
 
 
@@ -60,6 +62,8 @@ def rotate(refresh_token: str, tenant_id: str) -> TokenPair:
         if fresh:
             row.used_at = timezone.now()
             row.save(update_fields=["used_at"])
+            row.family.last_used_at = row.used_at
+            row.family.save(update_fields=["last_used_at"])
             pair = _pair(row.family)
         else:
             revoke(row.family, because="refresh token used twice")
@@ -104,33 +108,36 @@ def _pair(family: TokenFamily) -> TokenPair:
     )
     now, lifetime = timezone.now(), settings.ACCESS_TOKEN_LIFETIME
     claims = {
-        "iss": ISSUER, "aud": family.tenant_id, "sub": str(family.user_id), "sid": str(family.pk),
-        "typ": TYPE, "jti": uuid.uuid4().hex, "iat": now, "exp": now + lifetime,
+        "iss": ISSUER, "aud": family.tenant_id, "tid": family.tenant_id, "sub": str(family.user_id),
+        "sid": str(family.pk), "typ": TYPE, "jti": uuid.uuid4().hex, "iat": now, "exp": now + lifetime,
     }  # fmt: skip
-    access_token = jwt.encode(claims, _key(), algorithm=ALGORITHM, headers={"typ": "at+jwt"})
+    key = signing.current()
+    access_token = jwt.encode(
+        claims, key.private, algorithm=signing.ALGORITHM, headers={"typ": HEADER_TYPE, "kid": key.kid}
+    )
     return TokenPair(access_token, refresh_token, int(lifetime.total_seconds()))
 
 
 def _claims(access_token: str, tenant_id: str) -> dict[str, Any]:
     try:
+        header = jwt.get_unverified_header(access_token)
+        key = signing.by_kid(header.get("kid"))
+        if key is None or header.get("typ") != HEADER_TYPE:
+            raise BadToken()
         claims: dict[str, Any] = jwt.decode(
             access_token,
-            _key(),
-            algorithms=[ALGORITHM],
+            key.private.public_key(),
+            algorithms=[signing.ALGORITHM],
             audience=tenant_id,
             issuer=ISSUER,
-            options={"require": ["exp", "iat", "sub", "aud", "iss", "sid", "typ"]},
+            options={"require": ["exp", "iat", "sub", "aud", "iss", "sid", "typ", "tid"]},
         )
         uuid.UUID(claims["sid"])
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
         raise BadToken() from None
-    if claims["typ"] != TYPE:
+    if claims["typ"] != TYPE or claims["tid"] != tenant_id:
         raise BadToken()
     return claims
-
-
-def _key() -> bytes:
-    return salted_hmac("web.shared.accounts.tokens", "access", algorithm="sha256").digest()
 
 
 def _digest(token: str) -> bytes:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
+from web.shared.accounts.factors.pending import METHODS, PASSKEY, RECOVERY, TOTP
 from web.shared.api.serializers import Body
+
+
+def require_for(attrs: dict[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
+    """`attrs`, or a ValidationError that names what is missing."""
+    missing = {name: ["This field is required."] for name in needed if name not in attrs}
+    if missing:
+        raise serializers.ValidationError(missing, code="required")
+    return attrs
 
 
 class SignInBody(Body):
@@ -19,28 +30,81 @@ class UserBody(Body):
     language = serializers.CharField()
 
 
+class MfaNote(Body):
+    """`state` goes back with the second step, within five minutes. `methods`: what can be used here."""
+
+    state = serializers.CharField()
+    methods = serializers.ListField(child=serializers.ChoiceField(choices=METHODS))
+
+
 class SessionAnswer(Body):
-    """`user` is null while nobody is signed in, or while a second factor is still to come."""
+    """`user` is null while nobody is signed in, or while a second factor is still to come.
+
+    `mfa_enrolment_required`: signed in, but only the endpoints under /auth/mfa/ answer until one is set up.
+    """
 
     user = UserBody(allow_null=True)
     csrf_token = serializers.CharField()
     mfa_required = serializers.BooleanField()
+    mfa = MfaNote(allow_null=True)
+    mfa_enrolment_required = serializers.BooleanField()
+
+
+class StateBody(Body):
+    state = serializers.CharField(max_length=1000)
+
+
+class CeremonyAnswer(Body):
+    """`options` is what navigator.credentials takes (parse it with PublicKeyCredential.parse…FromJSON)."""
+
+    ceremony = serializers.CharField()
+    options = serializers.DictField()
+
+
+class AssertionBody(Body):
+    """`credential`: PublicKeyCredential.toJSON() of the browser."""
+
+    ceremony = serializers.CharField(max_length=64)
+    credential = serializers.DictField()
+
+
+class SecondStepBody(StateBody):
+    """`code` for totp and recovery_code; `ceremony` and `credential` for passkey."""
+
+    method = serializers.ChoiceField(choices=METHODS)
+    code = serializers.CharField(max_length=32, required=False)
+    ceremony = serializers.CharField(max_length=64, required=False)
+    credential = serializers.DictField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return require_for(attrs, ("ceremony", "credential") if attrs["method"] == PASSKEY else ("code",))
+
+
+class EntryBody(Body):
+    token = serializers.CharField(max_length=128)
 
 
 class TokenBody(Body):
-    """Either e-mail and password (grant_type `password`) or the last refresh token (`refresh_token`)."""
+    """What `grant_type` needs: `password`: email and password; `refresh_token`: the last refresh token;
+    `second_factor`: what the answer to a password said under `mfa`, and a code."""
 
-    grant_type = serializers.ChoiceField(choices=["password", "refresh_token"], default="password")
+    grant_type = serializers.ChoiceField(
+        choices=["password", "refresh_token", "second_factor"], default="password"
+    )
     email = serializers.EmailField(max_length=254, required=False)
     password = serializers.CharField(max_length=256, trim_whitespace=False, required=False, write_only=True)
     refresh_token = serializers.CharField(max_length=128, required=False)
+    state = serializers.CharField(max_length=1000, required=False)
+    method = serializers.ChoiceField(choices=[TOTP, RECOVERY], required=False)
+    code = serializers.CharField(max_length=32, required=False)
 
-    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        needed = ("email", "password") if attrs["grant_type"] == "password" else ("refresh_token",)
-        missing = {name: ["This field is required."] for name in needed if name not in attrs}
-        if missing:
-            raise serializers.ValidationError(missing, code="required")
-        return attrs
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        needed = {
+            "password": ("email", "password"),
+            "refresh_token": ("refresh_token",),
+            "second_factor": ("state", "method", "code"),
+        }
+        return require_for(attrs, needed[attrs["grant_type"]])
 
 
 class RevokeBody(Body):
@@ -48,11 +112,14 @@ class RevokeBody(Body):
 
 
 class TokenAnswer(Body):
-    access_token = serializers.CharField()
+    """Without tokens while `mfa_required`: send `mfa.state` back with grant_type `second_factor`."""
+
+    access_token = serializers.CharField(allow_null=True)
     token_type = serializers.CharField()
-    expires_in = serializers.IntegerField()
-    refresh_token = serializers.CharField()
+    expires_in = serializers.IntegerField(allow_null=True)
+    refresh_token = serializers.CharField(allow_null=True)
     mfa_required = serializers.BooleanField()
+    mfa = MfaNote(allow_null=True)
 
 
 class TenantBody(Body):
