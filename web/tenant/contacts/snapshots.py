@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 
@@ -26,8 +25,13 @@ def take(model: type[models.Model], condition: Q) -> Rows:
     manager: Any = getattr(model, "all_objects", None) or model._default_manager
     columns = [field.attname for field in model._meta.concrete_fields if field.attname not in MOVING]
     found = manager.filter(condition).values(*columns)
-    as_json = json.loads(json.dumps({str(row["id"]): row for row in found}, cls=DjangoJSONEncoder))
+    as_json = json.loads(json.dumps({str(row["id"]): row for row in found}, default=_json))
     return dict(as_json)
+
+
+def _json(value: Any) -> str:
+    """Instants to the microsecond, which Django's own encoder cuts."""
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def difference(before: Rows, after: Rows) -> dict[str, Rows]:
