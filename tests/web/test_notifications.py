@@ -68,7 +68,7 @@ class TestRules(ResourceCases):
         "escalation": [{"after_minutes": 15, "recipients": ["admin"], "channels": ["email"]}],
     }
     updated = {"name": "Very late tasks", "is_urgent": True}
-    refused = {"channels": ["pigeon"]}
+    refused = {"trigger_event": "task.nonsense"}
     may_view = "supervisor"
     may_not = "viewer"
     sorts = ("created_at", "-created_at", "name", "-name")
@@ -101,7 +101,7 @@ class TestOwn(ReadCases):
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"trigger_event": "task.nonsense"}, "/trigger_event"),
+        ({"channels": ["pigeon"]}, "/channels"),
         ({"trigger_event": "task.deleted"}, "/trigger_event"),
         ({"template": "{{ task.password }}"}, "/template"),
         ({"template": "{{ task.title"}, "/template"),

@@ -322,3 +322,21 @@ def test_a_list_takes_the_same_queries_for_one_row_and_for_many(tenant, make_use
             assert client.get(URL).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_workflow_makes_a_task_on_its_entity(tenant, make_user):
+    from web.tenant.workflows import actions
+
+    user, stranger = make_user("agent"), uuid.uuid4()
+    parent = make("parent", assigned_to=user)
+    found = actions.get("task.create")
+    assert found is not None
+    for assign, expected in (("assignee", user.pk), (str(user.pk), user.pk), (str(stranger), None)):
+        call = actions.ActionCall(
+            "task", parent.pk, {"title": "Follow", "assign": assign, "due_in_hours": 2}, ACTOR, uuid.uuid4()
+        )
+        said = found.run(call)
+        assert said is not None
+        task = Task.objects.get(pk=said["task"])
+        assert (task.entity_id, task.assigned_to_id) == (parent.pk, expected)
+        assert task.due_date is not None

@@ -45,15 +45,17 @@ def sender(send: Sender) -> None:
 def to_user(tenant_id: str, user_id: uuid.UUID, kind: str, data: Mapping[str, Any]) -> None:
     """Send to every open screen of this user in this tenant, after the commit."""
     message = Message(str(tenant_id), user_id, kind, dict(data))
-    hooks: list[Any] = [hook[1] for hook in connection.run_on_commit]
-    for hook in hooks:
+    # Only to a batch of the same savepoint: what is rolled back must take its messages along.
+    here = set(connection.savepoint_ids)
+    for savepoints, hook, *_ in connection.run_on_commit:
         waiting: list[Message] | None = getattr(hook, "messages", None)
-        if waiting is not None:
+        if waiting is not None and savepoints == here:
             waiting.append(message)
             return
     batch = [message]
 
     def send() -> None:
+        send.messages = None  # type: ignore[attr-defined]
         _send(batch)
 
     send.messages = batch  # type: ignore[attr-defined]

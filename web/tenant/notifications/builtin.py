@@ -52,6 +52,24 @@ _ALL = (
         "A case for you",
         "{{ case.number }} {{ case.title }} ({{ case.priority }})",
     ),
+    Builtin(
+        "case.note_added",
+        ("mentioned",),
+        "You were mentioned",
+        "In a note on {{ case.number }} {{ case.title }}",
+    ),
+    Builtin(
+        "sla.breached",
+        ("assignee",),
+        "A case is out of time",
+        "{{ case.number }} {{ case.title }}",
+    ),
+    Builtin(
+        "sla.escalated",
+        ("recipient",),
+        "A case needs you",
+        "{{ case.number }} {{ case.title }}",
+    ),
 )
 
 

@@ -39,6 +39,8 @@ class Subject:
     """What an event speaks of: its entity's row (None when it is gone or no entity) and facts."""
 
     event: DomainEvent
+    kind: str
+    pk: uuid.UUID | None
     row: Any
     facts: Mapping[str, Any]
     contact: uuid.UUID | None
@@ -46,8 +48,7 @@ class Subject:
     @property
     def data(self) -> dict[str, Any]:
         """What conditions may ask about: the entity's facts and the event's own data."""
-        name = self.event.object_type
-        found = {f"{name}.{key}": value for key, value in self.facts.items()}
+        found = {f"{self.kind}.{key}": value for key, value in self.facts.items()}
         found |= {f"event.{key}": value for key, value in self.event.data.items()}
         found |= {"event.type": self.event.type, "event.actor_kind": self.event.actor_kind}
         return found
@@ -91,14 +92,29 @@ def take(event: DomainEvent, rules: Sequence[Any]) -> list[Notification]:
 
 
 def subject_of(event: DomainEvent) -> Subject:
+    name, pk = event.object_type, event.object_id
+    if name not in entities.names():
+        name = rendering.entity_of(event.type)
+        pk = event.data.get(name)
     try:
-        row = entities.row(event.object_type, event.object_id, everything())
-        kind = entities.get(event.object_type)
+        row = entities.row(name, pk, everything()) if pk else None
     except entities.UnknownEntity:
-        return Subject(event, None, {}, None)
-    creator = getattr(row, "created_by_id", None)
-    facts = {"created_by": None if creator is None else str(creator), **kind.facts(row)}
-    return Subject(event, row, facts, kind.contact(row))
+        row = None
+    if row is None:
+        return Subject(event, name, None, None, {}, None)
+    kind = entities.get(name)
+    facts = {**_people_of(row), **kind.facts(row)}
+    return Subject(event, name, row.pk, row, facts, kind.contact(row))
+
+
+def _people_of(row: Any) -> dict[str, Any]:
+    """Who made a row and who follows it, when its facts do not say."""
+    found: dict[str, Any] = {}
+    if getattr(row, "created_by_id", None) is not None:
+        found["created_by"] = str(row.created_by_id)
+    if hasattr(row, "watchers"):
+        found["watchers"] = [str(pk) for pk in row.watchers.values_list("user_id", flat=True)]
+    return found
 
 
 def matches(rule: Any, subject: Subject) -> bool:
@@ -143,7 +159,7 @@ def tell(
 def may_see(subject: Subject, membership: Any) -> bool:
     """Whether this member may see the entity now. What is no entity is shown to nobody."""
     try:
-        entities.row(subject.event.object_type, subject.event.object_id, viewer_of(membership))
+        entities.row(subject.kind, subject.pk or "", viewer_of(membership))
     except entities.UnknownEntity:
         return False
     return True
@@ -180,8 +196,8 @@ def _write(
         title=title,
         message=message,
         notification_type=event.type,
-        entity_type=event.object_type,
-        entity_id=event.object_id,
+        entity_type=subject.kind,
+        entity_id=subject.pk,
         contact=subject.contact,
         channel=plan.channels[0],
         is_urgent=rule.is_urgent,

@@ -86,7 +86,7 @@ def _remind(notification: Notification, rule: Any, step: Any, number: int) -> No
         channels=step.channels,
         preference=outbox.preferences([notification.user_id]).get(notification.user_id),
         organisation=organisation,
-        must=True,
+        must=False,
     )
     if plan is not None:
         outbox.write(notification, plan, step=number)

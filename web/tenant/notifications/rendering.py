@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from web.shared.core import events
+from web.shared.core import entities, events
 
 _PLACE = re.compile(r"\{\{\s*([a-z][a-z0-9_.]*)\s*\}\}")
 OF_ENTITY = ("title", "number", "name", "status", "priority", "due_date")
@@ -33,9 +33,18 @@ _SOURCES = {
 MAX_VALUE, MAX_TITLE, MAX_MESSAGE = 300, 200, 4_000
 
 
+_ALIASES = {"sla": "case"}
+_PARENTS = ("task", "case", "contact", "call", "document")
+
+
 def entity_of(trigger: str) -> str:
-    """The entity that events of this type speak of."""
-    return trigger.partition(".")[0]
+    """The entity that events of this type speak of: their own, or the one that their data names."""
+    prefix = trigger.partition(".")[0]
+    name = _ALIASES.get(prefix, prefix)
+    entry = events.catalogue.get(trigger)
+    if name in entities.names() or entry is None:
+        return name
+    return next((parent for parent in _PARENTS if parent in entry.data), name)
 
 
 def label_of(trigger: str) -> str:

@@ -9,6 +9,7 @@ class TasksConfig(AppConfig):
         from web.shared.core import erasure, timeline
         from web.shared.core.entities import entity
         from web.tenant.tasks import (
+            actions,
             permissions,
             personal,
             queries,
@@ -26,4 +27,5 @@ class TasksConfig(AppConfig):
         timeline.provider("contact", "tasks", queries.timeline_of(queries.of_contact))
         erasure.eraser("tasks", personal.erase)
         erasure.exporter("tasks", personal.export)
+        actions.register()
         erasure.merger("tasks", personal.move, personal.put_back)

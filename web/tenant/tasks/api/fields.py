@@ -12,9 +12,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from web.shared.accounts.queries import membership_of
 from web.shared.core import entities
-from web.shared.tenants.context import current_tenant_id
+from web.tenant.tasks.people import member
 
 MISSING = "There is no such object."
 
@@ -91,11 +90,3 @@ class MembersField(serializers.ListField):
         if errors:
             raise serializers.ValidationError(errors)
         return [str(pk) for pk in dict.fromkeys(ids)]
-
-
-def member(pk: uuid.UUID) -> Any:
-    """The user, when they are an active member of the tenant chosen; None otherwise."""
-    from django.contrib.auth import get_user_model
-
-    found = membership_of(get_user_model()(pk=pk), str(current_tenant_id()))
-    return None if found is None else found.user

@@ -24,6 +24,13 @@ from web.tenant.tasks.models.series import MAX_ITEMS
 
 MAX_BULK = 200
 STAMPS = ["id", "created_at", "updated_at"]
+_PERSON = "web.tenant.cases.api.serializers.PersonSummary"
+EXPANDABLE = {
+    "case": "web.tenant.cases.api.serializers.CaseSummary",
+    "contact": "web.tenant.contacts.api.serializers.ContactSummary",
+    "assigned_to": _PERSON,
+    "created_by": _PERSON,
+}
 
 
 class TaskBody(ModelBody):
@@ -36,6 +43,7 @@ class TaskBody(ModelBody):
     created_by = serializers.UUIDField(source="created_by_id", read_only=True, allow_null=True)
     completed_by = serializers.UUIDField(source="completed_by_id", read_only=True, allow_null=True)
     is_overdue = serializers.SerializerMethodField()
+    expandable = EXPANDABLE
 
     class Meta:
         model = Task
