@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from realtime import groups
+from web.shared.tenants.ids import is_tenant_id
 
 log = structlog.get_logger(__name__)
 _RIGHTS = {"is_active", "password", "credentials_changed_at"}
@@ -31,7 +32,8 @@ def connect() -> None:
 
 
 def _session_gone(instance: Any, **_: Any) -> None:
-    if instance.user_id is not None and instance.tenant_id:
+    # A session of the platform's own host opens no socket.
+    if instance.user_id is not None and is_tenant_id(instance.tenant_id):
         _announce(groups.member(instance.tenant_id, instance.user_id))
 
 

@@ -41,7 +41,8 @@ def provision(tenant_id: str, actor: Actor) -> int:
             with connection.cursor() as cursor:
                 # Two processes may provision one tenant; the second finds the step done.
                 cursor.execute(
-                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"murima provision {tenant_id}"]
+                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                    [f"murima provisioning {tenant_id}"],
                 )
             if not ProvisioningStep.objects.filter(tenant_id=tenant_id, name=name).exists():
                 steps[name](actor)

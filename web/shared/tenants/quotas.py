@@ -54,7 +54,7 @@ def quota_check(tenant_id: str, kind: str, amount: int = 1) -> None:
     if limit is None:
         return
     if connection.in_atomic_block:
-        with connection.cursor() as cursor:
+        with public_context(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"murima quota {tenant_id} {kind}"]
             )
