@@ -178,3 +178,16 @@ def _statements(cursor: Any, target: str) -> Iterator[str]:
         yield f"GRANT {privilege} ON {kind} {thing} TO {role if grantee else 'PUBLIC'}"
     # Last, because they lock the shared tables that they point at.
     yield from constraints("f")
+
+
+def grants_like_template(target: str) -> None:
+    """Give others in `target` what they have in the template, on everything that both have. As the owner."""
+    target, quote = as_tenant_id(target), connection.ops.quote_name
+    with public_context(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s)", [target])
+        present = {name for (name,) in cursor.fetchall()}
+        cursor.execute(_GRANTS, {"schema": TEMPLATE})
+        for kind, name, privilege, role, grantee in cursor.fetchall():
+            if kind == "SCHEMA" or name in present:
+                thing = target if kind == "SCHEMA" else f"{target}.{quote(name)}"
+                cursor.execute(f"GRANT {privilege} ON {kind} {thing} TO {role if grantee else 'PUBLIC'}")

@@ -71,7 +71,8 @@ def note_parties(tenant_id: str) -> int:
             "INSERT INTO public.tenants_erasurerecord (tenant, kind, object_id, at) "
             "SELECT tenant, 'party', party, erased FROM public.log_party p "
             "WHERE tenant = %s AND erased IS NOT NULL AND NOT EXISTS "
-            "(SELECT FROM public.tenants_erasurerecord e WHERE e.tenant = p.tenant AND e.kind = 'party' AND e.object_id = p.party) "
+            "(SELECT FROM public.tenants_erasurerecord e WHERE e.tenant = p.tenant AND e.kind = 'party' "
+            "AND e.object_id = p.party) "
             "ON CONFLICT DO NOTHING RETURNING tenant, kind, object_id, at",
             [tenant_id],
         )
@@ -85,11 +86,14 @@ def ledger_path() -> Path:
 
 
 def _append(found: Iterable[Erased]) -> None:
-    """To the file; one write per call, so that lines of several processes do not mix."""
+    append_to(ledger_path(), found)
+
+
+def append_to(path: Path, found: Iterable[Erased]) -> None:
+    """To a ledger's file; one write per call, so that lines of several processes do not mix."""
     text = "".join(json.dumps(asdict(one)) + "\n" for one in found)
     if not text:
         return
-    path = ledger_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
