@@ -311,13 +311,19 @@ def _empty(value: Any) -> bool:
 
 
 def lookup(data: Any, name: str) -> Any:
-    """The value called `name`: that very key first ("case.status"), else step by step at the dots."""
+    """The value called `name`: of the longest key that begins it ("case.custom"), then along the dots."""
     if not isinstance(data, Mapping):
         return None
-    if name in data:
-        return plain(data[name])
-    value: Any = data
-    for part in name.split(".")[:MAX_DEPTH]:
+    parts = name.split(".")[:_EQUAL_DEPTH]
+    for length in range(len(parts), 0, -1):
+        key = name if length == len(parts) else ".".join(parts[:length])
+        if key in data:
+            return _within(data[key], parts[length:])
+    return None
+
+
+def _within(value: Any, parts: list[str]) -> Any:
+    for part in parts:
         if isinstance(value, Mapping):
             value = value.get(part)
         elif isinstance(value, list) and part.isascii() and part.isdigit() and len(part) < 6:

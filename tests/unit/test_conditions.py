@@ -25,6 +25,7 @@ DATA = {
     "case.created_at": datetime(2026, 3, 9, tzinfo=UTC),
     "case.due": "2026-03-11T00:00:00+03:00",
     "case.cost": Decimal("12.50"),
+    "case.custom": {"colour": "red"},
     "contact": {"name": {"first": "A"}, "phones": [{"label": "home"}]},
 }
 V = {"var": "case.status"}
@@ -72,6 +73,7 @@ V = {"var": "case.status"}
         ({"==": [{"var": "contact.name.first"}, "A"]}, True),
         ({"==": [{"var": "contact.phones.0.label"}, "home"]}, True),
         ({"is_empty": {"var": "contact.phones.7.label"}}, True),
+        ({"==": [{"var": "case.custom.colour"}, "red"]}, True),
         ({"<": [{"var": "case.created_at"}, {"now": -86_400}]}, True),
         ({"<": [{"var": "case.created_at"}, {"now": -2 * 86_400}]}, False),
         ({"<": [{"var": "case.due"}, {"now": 43_200}]}, True),

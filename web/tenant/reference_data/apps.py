@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 from django.apps import AppConfig
 
 
@@ -8,13 +6,11 @@ class ReferenceDataConfig(AppConfig):
     label = "reference_data"
 
     def ready(self) -> None:
+        from web.shared.tenants import provisioning
         from web.tenant.reference_data import references, services
 
         references.users_by_field("reference_category", "items", "reference_data.ReferenceData", "category")
         references.users(
             "reference_item", "locations", count=services.pointing_by_code, move=services.move_by_code
         )
-        if find_spec("web.shared.tenants.provisioning") is not None:
-            from web.shared.tenants import provisioning
-
-            provisioning.step("reference_data", services.defaults_load)
+        provisioning.step("reference_data", services.defaults_load)

@@ -1,0 +1,86 @@
+"""When the outbox is emptied, deadlines are looked at, and old logs go: right after a commit, and from beat.
+
+Sending the wake-up must never hold up or fail the request that committed: one try, and after a failure no
+other for PAUSE seconds in this process. `workflows.sweep` finds every tenant with something due.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.context import tenant_context
+from web.shared.tenants.queries import tenant_ids
+from web.tenant.workflows import outbox, running
+from web.tenant.workflows.choices import RunStatus
+from web.tenant.workflows.models import ActionRun, RuleRun, WorkflowInstance
+
+PAUSE = 5.0
+KEPT = timedelta(days=30)
+
+logger = structlog.get_logger(__name__)
+_not_before = 0.0
+
+
+def wake_worker(tenant_id: str) -> None:
+    """Ask a worker to do this tenant's actions now; says nothing when it cannot be asked."""
+    global _not_before
+    if time.monotonic() < _not_before:
+        return
+    try:
+        run_actions.apply_async((tenant_id,), retry=False, expires=60)
+    except Exception as error:  # Redis away in any of its ways: the sweep finds the rows
+        _not_before = time.monotonic() + PAUSE
+        logger.warning("action_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+
+
+@tenant_task(name="workflows.actions")
+def run_actions(tenant_id: str) -> int:
+    """Do what is due; returns how many actions were looked at."""
+    return outbox.run_due()
+
+
+@tenant_task(name="workflows.tenant")
+def of_tenant(tenant_id: str) -> int:
+    """Overdue stages, then actions."""
+    return running.report_overdue() + outbox.run_due()
+
+
+@shared_task(name="workflows.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Send the task of every tenant that has something due; returns how many had."""
+    due = [tenant_id for tenant_id in tenant_ids(active_only=False) if _has_due(tenant_id)]
+    for tenant_id in due:
+        of_tenant.apply_async((tenant_id,), expires=60)
+    return len(due)
+
+
+def _has_due(tenant_id: str) -> bool:
+    now = timezone.now()
+    with tenant_context(tenant_id):
+        if ActionRun.objects.filter(status=RunStatus.PENDING, not_before__lte=now).exists():
+            return True
+        overdue = WorkflowInstance.objects.filter(completed_at=None, overdue_at=None)
+        return overdue.filter(stage_deadline__lte=now).exists()
+
+
+@tenant_task(name="workflows.forget")
+def forget_old(tenant_id: str) -> int:
+    """Remove the log of rules, and actions that are over, after KEPT; returns how many rows went."""
+    before = timezone.now() - KEPT
+    over = ActionRun.objects.exclude(status=RunStatus.PENDING)
+    actions, _ = over.filter(created_at__lt=before).delete()
+    runs, _ = RuleRun.objects.filter(at__lt=before).exclude(actions__status=RunStatus.PENDING).delete()
+    return actions + runs
+
+
+@shared_task(name="workflows.housekeeping")  # type: ignore[untyped-decorator]
+def housekeeping() -> None:
+    """Send every tenant's `forget_old`."""
+    for tenant_id in tenant_ids(active_only=False):
+        forget_old.apply_async((tenant_id,), expires=3600)
