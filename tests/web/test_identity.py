@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import threading
 import time
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
 import jwt
 import pytest
 import redis
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from tests.web.fixtures import PASSWORD, TENANTS
-from web.shared.accounts import tickets, tokens
+from web.shared.accounts import signing, tickets
 from web.shared.accounts.api.fields import MemberField
 from web.shared.accounts.models import RefreshToken, Session, TenantMembership, TenantRole, TokenFamily, User
 from web.shared.accounts.queries import permissions_of
@@ -262,23 +267,55 @@ def test_tricks_with_tokens_are_refused(make_user, api):
     user = make_user()
     made = pair(api(), user)
     claims = jwt.decode(made["access_token"], options={"verify_signature": False})
-    key, now = tokens._key(), timezone.now()
-    public_key = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"
+    ours, now = signing.current(), timezone.now()
+    public = ours.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    head = {"typ": "at+jwt", "kid": ours.kid}
+
+    def made_with(changed=None, *, key=ours.private, algorithm="ES256", headers=None, without=()):
+        said = {k: v for k, v in {**claims, **(changed or {})}.items() if k not in without}
+        named = {k: v for k, v in {**head, **(headers or {})}.items() if v is not None}
+        return jwt.encode(said, key, algorithm=algorithm, headers=named)
+
+    def confused():
+        """The public key taken for an HMAC's secret; PyJWT will not write it, so it is put together."""
+        parts = [json.dumps({"alg": "HS256", **head}), json.dumps(claims)]
+        text = ".".join(urlsafe_b64encode(one.encode()).rstrip(b"=").decode() for one in parts)
+        mac = hmac.digest(public, text.encode(), "sha256")
+        return f"{text}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+    header, payload, signature = made["access_token"].split(".")
+    own_jwk = {"jwk": jwt.algorithms.ECAlgorithm.to_jwk(stranger.public_key(), as_dict=True)}
+    assert api().get(ME, **bearer(made_with())).status_code == 200
     tricks = {
-        "none": jwt.encode(claims, "", algorithm="none"),
-        "another key": jwt.encode(claims, b"x" * 32, algorithm="HS256"),
-        "another algorithm": jwt.encode(claims, key * 2, algorithm="HS512"),
-        "expired": jwt.encode({**claims, "exp": now - timedelta(seconds=1)}, key, algorithm="HS256"),
-        "another tenant": jwt.encode({**claims, "aud": ZIWA}, key, algorithm="HS256"),
-        "another issuer": jwt.encode({**claims, "iss": "x"}, key, algorithm="HS256"),
-        "another type": jwt.encode({**claims, "typ": "refresh"}, key, algorithm="HS256"),
-        "another person": jwt.encode({**claims, "sub": str(make_user().pk)}, key, algorithm="HS256"),
-        "no family": jwt.encode({**claims, "sid": "x"}, key, algorithm="HS256"),
-        "number for family": jwt.encode({**claims, "sid": 7}, key, algorithm="HS256"),
-        "no expiry": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, key, algorithm="HS256"),
-        "kid": jwt.encode(
-            claims, b"x" * 32, algorithm="HS256", headers={"kid": "../../dev/null", "jku": public_key}
-        ),
+        "none": made_with(key="", algorithm="none"),
+        "no signature": f"{header}.{payload}.",
+        "another key": made_with(key=stranger),
+        "confused algorithms": confused(),
+        "a secret for a key": made_with(key="x" * 32, algorithm="HS256"),
+        "another curve": made_with(key=ec.generate_private_key(ec.SECP384R1()), algorithm="ES384"),
+        "another kid": made_with(headers={"kid": "../../dev/null"}),
+        "no kid": made_with(headers={"kid": None}),
+        "kid of another shape": made_with(headers={"kid": ""}),
+        "own jwk": made_with(key=stranger, headers=own_jwk),
+        "own jku": made_with(key=stranger, headers={"jku": "http://evil.example/jwks.json"}),
+        "another header type": made_with(headers={"typ": "JWT"}),
+        "expired": made_with({"exp": now - timedelta(seconds=1)}),
+        "of the future": made_with({"iat": now + timedelta(minutes=5)}),
+        "not yet": made_with({"nbf": now + timedelta(minutes=5)}),
+        "another tenant": made_with({"aud": ZIWA, "tid": ZIWA}),
+        "another tid": made_with({"tid": ZIWA}),
+        "two audiences, another tid": made_with({"aud": [MTO, ZIWA], "tid": ZIWA}),
+        "another issuer": made_with({"iss": "x"}),
+        "another type": made_with({"typ": "refresh"}),
+        "another person": made_with({"sub": str(make_user().pk)}),
+        "no family": made_with({"sid": "x"}),
+        "number for family": made_with({"sid": 7}),
+        "another part": f"{header}.{payload}x.{signature}",
+        **{
+            f"without {name}": made_with(without=(name,))
+            for name in ("exp", "iat", "sub", "aud", "iss", "sid", "typ", "tid")
+        },
         "the refresh token": made["refresh_token"],
         "nothing": "",
     }
@@ -286,6 +323,24 @@ def test_tricks_with_tokens_are_refused(make_user, api):
         answer = api().get(ME, **bearer(token))
         assert answer.status_code == 401, name
     assert api().get(ME, **bearer(made["access_token"])).status_code == 200
+
+
+def test_anybody_can_check_a_token_with_the_published_keys(make_user, api, settings):
+    user = make_user()
+    token = pair(api(), user)["access_token"]
+    answer = api().get("/.well-known/jwks.json")
+    assert answer.status_code == 200 and "max-age" in answer["Cache-Control"]
+    assert all("d" not in key for key in answer.json()["keys"])
+    keys = jwt.PyJWKSet.from_dict(answer.json())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, algorithms=["ES256"], audience=MTO, issuer="murima")
+    assert claims["tid"] == MTO and claims["sub"] == str(user.pk)
+    # While the secret key is changed, tokens signed before are good for their five minutes.
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key " * 5
+    assert api().get(ME, **bearer(token)).status_code == 200
+    assert len(api().get("/.well-known/jwks.json").json()["keys"]) == 2
+    settings.SECRET_KEY_FALLBACKS = []
+    assert api().get(ME, **bearer(token)).status_code == 401
 
 
 def test_refresh_rotates_and_a_second_use_revokes_the_family(make_user, api):

@@ -215,7 +215,9 @@ class PolicyView(ApiView):
     def patch(self, request: Request) -> Response:
         """Say whose role must have one. Sign-ins of those who have none end, so that they set one up."""
         roles = policy.require_roles(
-            actor=self.actor, tenant_id=tenant_key(request._request), **read(bodies.PolicyBody, request)
+            actor=self.actor,
+            tenant_id=tenant_key(request._request),
+            roles=read(bodies.PolicyBody, request)["required_roles"],
         )
         return Response(bodies.shown(bodies.PolicyBody, {"required_roles": roles}))
 

@@ -73,7 +73,7 @@ def is_set_up(user: User) -> bool:
 
 
 def _step_of(secret: bytes, code: str, *, after: int) -> int | None:
-    now = int(timezone.now().timestamp()) // STEP_SECONDS
+    now = _seconds() // STEP_SECONDS
     found = None
     for step in range(now - TOLERANCE, now + TOLERANCE + 1):
         # All are computed whatever fits, so that the time taken says nothing.
@@ -85,3 +85,7 @@ def _step_of(secret: bytes, code: str, *, after: int) -> int | None:
 
 def _rows(user: User) -> QuerySet[Authenticator]:
     return Authenticator.objects.filter(user=user, kind=Authenticator.Kind.TOTP)
+
+
+def _seconds() -> int:
+    return int(timezone.now().timestamp())
