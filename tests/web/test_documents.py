@@ -74,7 +74,7 @@ class TestDocuments(ReadCases):
     may_not = "telephony_admin"
 
     def make(self, tenant: Any, **values: Any) -> str:
-        file = SimpleUploadedFile("a.pdf", PDF)
+        file: Any = SimpleUploadedFile("a.pdf", PDF)
         return str(services.document_create(actor=ACTOR, file=file, filename="a.pdf", values=values).pk)
 
 
@@ -262,7 +262,8 @@ def test_a_link_works_without_a_cookie_for_its_version_and_its_person_only(
 def test_a_document_hangs_only_on_what_its_uploader_may_see(
     field: str, api: Any, make_user: Any, tenants: Any
 ) -> None:
-    answer = upload(api(make_user("supervisor")), **{field: str(uuid.uuid4())})
+    asked: dict[str, Any] = {field: str(uuid.uuid4())}
+    answer = upload(api(make_user("supervisor")), **asked)
     assert answer.status_code == 422
     assert answer.json()["errors"][0] == {
         "pointer": f"/{field}",

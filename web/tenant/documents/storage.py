@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from django.core.files import File
 from django.core.files.storage import Storage, storages
@@ -46,4 +46,4 @@ def _checked(name: str) -> str:
 
 
 def _storage() -> Storage:
-    return cast(Storage, storages["documents"])
+    return storages["documents"]
