@@ -11,7 +11,7 @@ from django.utils import timezone
 from web.shared.core import files, job_tasks, jobs
 from web.shared.core.actor import Actor, ActorKind, system
 from web.shared.records.models import AuditEvent, DomainEvent, Job
-from web.shared.tenants.context import tenant_context
+from web.shared.tenants.context import public_context, tenant_context
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -225,9 +225,10 @@ class TestApi:
         with monkeypatch.context() as later:
             later.setattr(files.time, "time", lambda: now + 15 * 60 + 1)
             assert self.api().get(url).status_code == 404
-        TenantMembership.objects.filter(user=user).update(is_active=False)
-        assert self.api().get(url).status_code == 404
-        TenantMembership.objects.filter(user=user).update(is_active=True)
+        for active in (False, True):
+            with public_context():
+                TenantMembership.objects.filter(user=user).update(is_active=active)
+            assert self.api().get(url).status_code == (200 if active else 404)
         with tenant_context(self.tenants[0].pk):
             Job.objects.update(expires_at=timezone.now())
         assert self.api().get(url).status_code == 404

@@ -38,7 +38,7 @@ MAX_URL = 2000
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _GLOBAL_6 = ipaddress.ip_network("2000::/3")
-_NOT_4 = [ipaddress.ip_network(one) for one in ("192.88.99.0/24", "168.63.129.16/32")]
+_NOT_4 = [ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")]
 _NOT_6 = [
     ipaddress.ip_network(one)
     for one in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "2620:4f:8000::/48")

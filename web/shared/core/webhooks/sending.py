@@ -13,7 +13,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -70,7 +70,7 @@ def _claim(tenant_id: str) -> list[Parcel]:
         rows = list(
             WebhookDelivery.objects.select_related("endpoint")
             .select_for_update(of=("self",), skip_locked=True)
-            .filter(pk__in=_due(), status=DeliveryStatus.PENDING, next_at__lte=now)
+            .filter(pk__in=_due(now), status=DeliveryStatus.PENDING, next_at__lte=now)
         )
         for row in rows:
             row.attempts, row.next_at, row.last_at = row.attempts + 1, now + LEASE, now
@@ -79,16 +79,16 @@ def _claim(tenant_id: str) -> list[Parcel]:
     return [_parcel(tenant_id, row, found.get(row.event_id)) for row in rows]
 
 
-def _due() -> list[str]:
+def _due(now: datetime) -> list[str]:
     """Ids of what is due, the oldest first, of each active endpoint at most PER_ENDPOINT."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM (SELECT d.id, d.next_at, row_number() OVER"
             " (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.id) AS place"
             " FROM records_webhookdelivery d JOIN records_webhookendpoint e ON e.id = d.endpoint_id"
-            " WHERE d.status = 'pending' AND d.next_at <= now() AND e.is_active AND NOT e.is_deleted) due"
+            " WHERE d.status = 'pending' AND d.next_at <= %s AND e.is_active AND NOT e.is_deleted) due"
             " WHERE place <= %s ORDER BY next_at LIMIT %s",
-            [PER_ENDPOINT, ROUND],
+            [now, PER_ENDPOINT, ROUND],
         )
         return [row[0] for row in cursor.fetchall()]
 
