@@ -322,6 +322,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
     "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "tasks.sweep": {"task": "tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
+    "notifications.sweep": {"task": "notifications.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
     "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},

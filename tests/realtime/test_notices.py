@@ -79,7 +79,7 @@ async def test_every_screen_of_the_person_hears_what_was_committed(tenants, pers
     await tell(tenants[0], boss.user, lost, fails=True)
     await tell(tenants[0], boss.user, first, second)
     for client in (desk, floor):
-        seen = []
+        seen: list[dict[str, Any]] = []
         while len(seen) < 2:
             data = await noticed(client)
             if data["detail"] != "hello":

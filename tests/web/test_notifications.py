@@ -437,6 +437,7 @@ CHAIN = [
 def later(**back: Any) -> None:
     """Time passes for chains."""
     for row in Escalation.objects.filter(due_at__isnull=False):
+        assert row.due_at is not None
         Escalation.objects.filter(pk=row.pk).update(due_at=row.due_at - timedelta(**back))
 
 

@@ -56,13 +56,13 @@ def sink(settings: Any) -> Iterator[Sink]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     found = Sink()
-    controller = Controller(found, hostname="127.0.0.1", port=port)  # type: ignore[no-untyped-call]
-    controller.start()  # type: ignore[no-untyped-call]
+    controller = Controller(found, hostname="127.0.0.1", port=port)
+    controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
     settings.DEFAULT_FROM_EMAIL = "Murima <murima@example.org>"
     yield found
-    controller.stop()  # type: ignore[no-untyped-call]
+    controller.stop()
 
 
 def tell(user: Any, title: str = "Visit the school") -> Notification:

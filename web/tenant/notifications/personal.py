@@ -20,7 +20,7 @@ def erase(contact: uuid.UUID, actor: Actor) -> int:
     NotificationDelivery.objects.filter(
         notification__in=rows.values("pk"), state=DeliveryState.PENDING
     ).update(state=DeliveryState.SKIPPED, error="erased")
-    return rows.update(title=GONE, message="", revision=F("revision") + 1)
+    return int(rows.update(title=GONE, message="", revision=F("revision") + 1))
 
 
 def export(contact: uuid.UUID) -> list[dict[str, Any]]:

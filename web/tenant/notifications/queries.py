@@ -23,7 +23,7 @@ Key = tuple[str, uuid.UUID]
 
 def mine(queryset: QuerySet[Notification], viewer: Viewer) -> QuerySet[Notification]:
     """A person's own notifications; nobody has anybody else's, whatever their role."""
-    return queryset.filter(user_id=viewer.user_id)
+    return queryset.none() if viewer.user_id is None else queryset.filter(user_id=viewer.user_id)
 
 
 def unread(viewer: Viewer) -> int:

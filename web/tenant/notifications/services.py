@@ -75,6 +75,8 @@ def mark(*, actor: Actor, notification: Notification, is_read: bool) -> Notifica
 
 def mark_all(*, actor: Actor) -> int:
     """Mark all of one's own notifications read; returns how many were not."""
+    if actor.user_id is None:
+        return 0
     mine = Notification.objects.filter(user_id=actor.user_id, is_read=False)
     return mine.update(is_read=True, read_at=timezone.now(), revision=F("revision") + 1)
 
@@ -108,15 +110,14 @@ def _replace_steps(rule: NotificationRule, steps: Sequence[Mapping[str, Any]]) -
         _check_recipients("escalation", step["recipients"])
     EscalationStep.objects.filter(rule=rule).delete()
     for position, values in enumerate(steps):
-        step = EscalationStep(rule=rule, position=position, **values)
+        row = EscalationStep(rule=rule, position=position, **values)
         try:
-            step.full_clean(validate_constraints=False)
+            row.full_clean(validate_constraints=False)
         except ValidationError as wrong:
             raise ValidationError(
                 {"escalation": [one for errors in wrong.error_dict.values() for one in errors]}
             ) from None
-        step.save(force_insert=True)
-    rule._prefetched_objects_cache = {}
+        row.save(force_insert=True)
 
 
 def _check(given: dict[str, Any], whole: Mapping[str, Any]) -> None:

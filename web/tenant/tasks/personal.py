@@ -33,7 +33,7 @@ def erase(contact: uuid.UUID, actor: Actor) -> int:
     )
     for pk in tasks:
         audit.record(actor=actor, action="erase", object_type="tasks.task", object_id=str(pk))
-    return count
+    return int(count)
 
 
 def export(contact: uuid.UUID) -> list[dict[str, Any]]:

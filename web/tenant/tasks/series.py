@@ -53,7 +53,8 @@ def series_delete(*, actor: Actor, series: TaskSeries) -> TaskSeries:
 
 def series_follow(*, task: Task, actor: Actor) -> Task | None:
     """The task after `task`, which was just closed, when it is the newest of a series that goes on."""
-    series = TaskSeries.objects.select_for_update().filter(pk=task.series_id, is_active=True).first()
+    rows = TaskSeries.objects.select_for_update().filter(tasks=task, is_active=True)
+    series = rows.first()
     if series is None or series.last_occurrence != task.occurrence:
         return None
     return _continue(series, actor)

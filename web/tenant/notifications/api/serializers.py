@@ -15,7 +15,7 @@ from web.tenant.notifications.models import (
     NotificationPreference,
     NotificationRule,
 )
-from web.tenant.notifications.models.rule import MAX_RECIPIENTS, MAX_STEPS
+from web.tenant.notifications.models.rule import MAX_RECIPIENTS
 
 STAMPS = ["id", "created_at", "updated_at"]
 
@@ -106,7 +106,7 @@ class StepBody(Body):
 class RuleBody(ModelBody):
     recipients = recipients()
     channels = channels(required=False)
-    escalation = StepBody(many=True, required=False, source="chain", max_length=MAX_STEPS)
+    escalation = StepBody(many=True, required=False, source="chain")
 
     class Meta:
         model = NotificationRule

@@ -53,12 +53,14 @@ class NotificationViewSet(ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin, B
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """Which entities are seen is asked once for all rows that are shown."""
-        body = super().get_serializer(*args, **kwargs)
         rows = args[0] if args else None
         if rows is not None:
             shown = rows if isinstance(rows, list) else [rows]
-            body.context["seen"] = queries.seen(shown, self.viewer)
-        return body
+            self._seen = queries.seen(shown, self.viewer)
+        return super().get_serializer(*args, **kwargs)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "seen": getattr(self, "_seen", frozenset())}
 
     def perform_update(self, row: Notification, values: dict[str, Any]) -> Notification:
         return services.mark(actor=self.actor, notification=row, is_read=values.get("is_read", row.is_read))

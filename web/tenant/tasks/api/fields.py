@@ -11,6 +11,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from web.shared.core import entities
 from web.tenant.tasks.people import member
@@ -86,7 +87,11 @@ class MembersField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[str]:
         ids: list[uuid.UUID] = super().to_internal_value(data)
-        errors = {index: [_refuse().detail[0]] for index, pk in enumerate(ids) if member(pk) is None}
+        errors: Any = {
+            index: [ErrorDetail(MISSING, code="does_not_exist")]
+            for index, pk in enumerate(ids)
+            if member(pk) is None
+        }
         if errors:
             raise serializers.ValidationError(errors)
         return [str(pk) for pk in dict.fromkeys(ids)]

@@ -37,7 +37,7 @@ export interface ClientEnvelope<T extends string, D> {
 
 export type Live = "live" | "offline" | "stale";
 export type CallPhase = "diverted" | "ended" | "held" | "kept" | "talking" | "waiting";
-export type NoticeCode = "elsewhere" | "live" | "missed" | "offline" | "stale";
+export type NoticeCode = "elsewhere" | "live" | "missed" | "notification" | "offline" | "stale";
 export type Level = "error" | "info" | "warning";
 export type Missing = "desktop" | "phone" | "shift";
 export type Effective = "offline" | "on_call" | "offered" | "wrap_up" | "not_ready" | "not_responding" | "unreachable" | "ready";
@@ -107,6 +107,11 @@ export interface ContactCard {
   tags: string[];
 }
 
+export interface EntityRef {
+  type: string;
+  id: string;
+}
+
 export interface FloorAgent {
   id: string;
   name: string;
@@ -155,10 +160,23 @@ export interface NextStatus {
   reason: string;
 }
 
+/** `notification` comes with its code, and with no other. */
 export interface Notice {
   code: NoticeCode;
   level: Level;
   detail: string;
+  notification?: NotificationCard | null;
+}
+
+/** Something that concerns this person; the same as at /api/v1/notifications/{id}/. */
+export interface NotificationCard {
+  id: string;
+  title: string;
+  message: string;
+  type: string;
+  entity: EntityRef | null;
+  urgent: boolean;
+  needs_acknowledgement: boolean;
 }
 
 /** A call that rings here. `arrived_at` is the caller's first arrival: the wait counts from it. */
