@@ -34,7 +34,9 @@ def contact(first: str = "Amina") -> Any:
 
 def case(title: str = "A case", *, actor: Actor = ACTOR, **values: Any) -> Case:
     """A case in the tenant that is chosen; `contact`, `assigned_to` and `party_values` as the service has."""
-    special = {name: values.pop(name) for name in ("contact", "assigned_to", "party_values") if name in values}
+    special = {
+        name: values.pop(name) for name in ("contact", "assigned_to", "party_values") if name in values
+    }
     values.setdefault("case_type", CaseCategory.objects.first() or category())
     return cases.case_create(actor=actor, values={"title": title, **values}, **special)
 
@@ -47,7 +49,7 @@ class CaseCases(ResourceCases):
 
     @pytest.fixture(autouse=True)
     def _categories(self, _parts: Any) -> None:
-        self.types, self.cases = {}, {}
+        self.types, self.cases, self.made = {}, {}, {}
         for tenant in self.tenants:
             with tenant_context(tenant.pk):
                 self.types[tenant.pk] = category()
@@ -69,4 +71,9 @@ class CaseCases(ResourceCases):
             body["case_type"] = str(self.types[tenant.pk].pk)
         answer = self.client("admin", tenant=tenant).post(url, body)
         assert answer.status_code == 201, answer.content
-        return str(answer.json()["id"])
+        pk = str(answer.json()["id"])
+        self.made[pk] = url
+        return pk
+
+    def at(self, pk: str) -> str:
+        return f"{self.made.get(pk, self.url)}{pk}/"

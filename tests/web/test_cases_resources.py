@@ -69,8 +69,16 @@ class TestPolicies(CaseCases):
 
 class TestSavedViews(CaseCases):
     url = "/api/v1/cases/views/"
-    created = {"name": "Urgent", "filters": {"priority": "high,critical"}, "sort": "-created_at", "is_shared": True}
-    updated = {"name": "Most urgent", "filters": {"status": "open", "created_at[gte]": "2026-01-01T00:00:00Z"}}
+    created = {
+        "name": "Urgent",
+        "filters": {"priority": "high,critical"},
+        "sort": "-created_at",
+        "is_shared": True,
+    }
+    updated = {
+        "name": "Most urgent",
+        "filters": {"status": "open", "created_at[gte]": "2026-01-01T00:00:00Z"},
+    }
     refused = {"name": ""}
     may_not = ""
     may_edit = "supervisor"
