@@ -38,7 +38,8 @@ from rest_framework.exceptions import ValidationError
 from web.shared.accounts.models import User
 from web.shared.accounts.queries import membership_of
 from web.shared.api.errors import as_problem
-from web.shared.api.filters import AllowedFilters, Filter
+from web.shared.api.filters import RESERVED, AllowedFilters, Filter
+from web.shared.api.problems import FieldError, Malformed
 from web.shared.core import jobs
 from web.shared.core.actor import Actor
 from web.shared.core.viewer import Viewer, viewer_of
@@ -58,18 +59,29 @@ Column = str | Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """`columns`: name → attribute, or function of the row; `queryset(viewer)` is what this viewer may see."""
+    """`columns`: name → attribute, or function of the row; `queryset(viewer)` is what this viewer may see;
+    `sensitive`: column → the code without which it stays empty, and may not be filtered by."""
 
     code: str
     queryset: Callable[[Viewer], QuerySet[Any]]
     columns: Mapping[str, Column]
     filters: Mapping[str, Filter]
+    sensitive: Mapping[str, str]
 
     def rows(self, viewer: Viewer, filters: Mapping[str, str]) -> QuerySet[Any]:
-        """The rows that `filters` (as in a URL) leave. Malformed for one that is not allowed."""
+        """The rows that `filters` (as in a URL) leave. Malformed or Forbidden for one that is not allowed."""
+        if strange := sorted(filters.keys() & RESERVED):
+            said = "An export takes filters only."
+            raise Malformed(said, errors=[FieldError("/filters", "unknown_parameter", f"Not: {strange[0]}.")])
         asked: Any = SimpleNamespace(query_params=filters)
-        view = SimpleNamespace(filters=self.filters)
+        body = SimpleNamespace(sensitive=self.sensitive)
+        view = SimpleNamespace(filters=self.filters, viewer=viewer, get_serializer_class=lambda: body)
         return AllowedFilters().filter_queryset(asked, self.queryset(viewer), view)
+
+    def values(self, row: Any, viewer: Viewer) -> dict[str, Any]:
+        """What this viewer may read of `row`, by column."""
+        hidden = {name for name, code in self.sensitive.items() if not viewer.may(code)}
+        return {name: None if name in hidden else _cell(row, column) for name, column in self.columns.items()}
 
 
 exports: dict[str, Export] = {}
@@ -82,11 +94,12 @@ def exporter(
     queryset: Callable[[Viewer], QuerySet[Any]],
     columns: Mapping[str, Column],
     filters: Mapping[str, Filter] | None = None,
+    sensitive: Mapping[str, str] | None = None,
 ) -> None:
     """Register an export; `kind` ends in `.export`, so that an erasure can stop it."""
     if not kind.endswith(".export"):
         raise ValueError("the kind of an export ends in .export")
-    exports[kind] = Export(code, queryset, columns, filters or {})
+    exports[kind] = Export(code, queryset, columns, filters or {}, sensitive or {})
     jobs.kind(kind, _export, media_type="text/csv; charset=utf-8", extension="csv")
 
 
@@ -100,8 +113,8 @@ def start_export(
 
 def _export(handle: jobs.Handle) -> dict[str, Any]:
     export = exports[handle.kind]
-    rows = export.rows(_viewer(handle, export.code), json.loads(handle.input.read_bytes()))
-    rows = rows.order_by("pk")
+    viewer = _viewer(handle, export.code)
+    rows = export.rows(viewer, json.loads(handle.input.read_bytes())).order_by("pk")
     if not handle.place:
         handle.progress(0, rows.count(), {"size": 0, "last": None})
     write = _csv_line if handle.params["format"] == "csv" else _json_line
@@ -111,7 +124,7 @@ def _export(handle: jobs.Handle) -> dict[str, Any]:
             out.write(_csv_line(dict.fromkeys(export.columns), header=True))
         while page := list(_after(rows, handle.place["last"])[:SLICE]):
             for row in page:
-                out.write(write({name: _cell(row, column) for name, column in export.columns.items()}))
+                out.write(write(export.values(row, viewer)))
             out.flush()
             place = {"size": out.tell(), "last": str(page[-1].pk)}
             handle.progress(handle.done + len(page), place=place)
