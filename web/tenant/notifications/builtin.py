@@ -70,6 +70,16 @@ _ALL = (
         "A case needs you",
         "{{ case.number }} {{ case.title }}",
     ),
+    Builtin("conversation.assigned", ("assignee",), "A conversation for you", "{{ conversation.title }}"),
+    Builtin("document.shared", ("recipient",), "A document was shared with you", "{{ document.title }}"),
+    Builtin(
+        "breakglass.opened",
+        ("admin",),
+        "The platform opened this organisation's data",
+        "Somebody of the platform looks at data here; the audit trail says who and why.",
+        is_urgent=True,
+        include_actor=True,
+    ),
 )
 
 

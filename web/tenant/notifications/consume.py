@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from telephony.contract import conditions
+from web.shared.accounts.permissions import AUDIT_VIEW
 from web.shared.core import entities
 from web.shared.core.viewer import everything, viewer_of
 from web.shared.tenants.context import current_tenant_id
@@ -92,19 +93,27 @@ def take(event: DomainEvent, rules: Sequence[Any]) -> list[Notification]:
 
 
 def subject_of(event: DomainEvent) -> Subject:
-    name, pk = event.object_type, event.object_id
-    if name not in entities.names():
-        name = rendering.entity_of(event.type)
-        pk = event.data.get(name)
+    name, pk = _reference(event)
     try:
         row = entities.row(name, pk, everything()) if pk else None
     except entities.UnknownEntity:
         row = None
     if row is None:
-        return Subject(event, name, None, None, {}, None)
+        return Subject(event, name, pk, None, {}, None)
     kind = entities.get(name)
     facts = {**_people_of(row), **kind.facts(row)}
     return Subject(event, name, row.pk, row, facts, kind.contact(row))
+
+
+def _reference(event: DomainEvent) -> tuple[str, Any]:
+    """Entity and id that an event speaks of: its object, or what its data names; ("", None) for neither."""
+    known = entities.names()
+    if event.object_type in known:
+        return event.object_type, event.object_id
+    if event.data.get("entity_type") in known:
+        return event.data["entity_type"], event.data.get("entity_id")
+    name = rendering.entity_of(event.type)
+    return (name, event.data.get(name)) if name in known else ("", None)
 
 
 def _people_of(row: Any) -> dict[str, Any]:
@@ -157,9 +166,12 @@ def tell(
 
 
 def may_see(subject: Subject, membership: Any) -> bool:
-    """Whether this member may see the entity now. What is no entity is shown to nobody."""
+    """Whether this member may see the entity now. What is about none is for readers of the audit trail."""
+    viewer = viewer_of(membership)
+    if not subject.kind:
+        return viewer.may(AUDIT_VIEW)
     try:
-        entities.row(subject.kind, subject.pk or "", viewer_of(membership))
+        entities.row(subject.kind, subject.pk or "", viewer)
     except entities.UnknownEntity:
         return False
     return True

@@ -1,8 +1,9 @@
 """From a template to a text that one person may read.
 
 A template holds `{{ name }}` and nothing else: no expressions, no attributes, no filters. The names are
-declared (`variables`), so a rule with a misspelt one is refused when it is saved. Values are read from the
-entity's row while rendering, for a recipient who may see that row; the event itself holds no words.
+declared (`variables`), so a rule with a misspelt one is refused when it is saved; `entity.title` is the
+title of whatever the event speaks of, `task.title` the same where that is a task. Values are read from the
+row while rendering, for a recipient who may see that row; the event itself holds no words.
 
 Values are plain text on one line: control characters are gone and long ones cut, so that a name cannot add
 a header to an e-mail or hide what follows. Whoever shows them escapes them as their medium needs.
@@ -54,7 +55,8 @@ def label_of(trigger: str) -> str:
 
 def variables(trigger: str) -> tuple[str, ...]:
     """Every name that a template for this type of event may use."""
-    return (*(f"{entity_of(trigger)}.{name}" for name in OF_ENTITY), *ALWAYS)
+    own = (f"{entity_of(trigger)}.{name}" for name in OF_ENTITY)
+    return (*own, *(f"entity.{name}" for name in OF_ENTITY), *ALWAYS)
 
 
 def problems(template: str, trigger: str) -> list[str]:
@@ -78,7 +80,8 @@ def values(
         "organisation.name": clean(organisation),
     }
     for name, sources in _SOURCES.items():
-        found[f"{entity_of(trigger)}.{name}"] = _read(row, sources, zone)
+        value = _read(row, sources, zone)
+        found[f"{entity_of(trigger)}.{name}"] = found[f"entity.{name}"] = value
     return found
 
 

@@ -21,9 +21,7 @@ GONE = "Erased"
 
 def erase(contact: uuid.UUID, actor: Actor) -> int:
     """Empty every text about this contact; returns how many rows were emptied."""
-    # Those of a case with this person in it, too: their texts may name everybody in the case.
-    named = of_contact(contact) | Q(case__parties__contact=contact)
-    tasks = list(Task.all_objects.filter(named).values_list("pk", flat=True).distinct())
+    tasks = _ids(Task, of_contact(contact) | _in_cases(contact))
     next_revision = F("revision") + 1
     count = Task.all_objects.filter(pk__in=tasks).update(title=GONE, description="", revision=next_revision)
     count += TaskComment.all_objects.filter(task__in=tasks).update(content=GONE, revision=next_revision)
@@ -79,6 +77,18 @@ def put_back(moved: dict[str, list[str]]) -> None:
     _point(moved, uuid.UUID(moved["from"][0]))
 
 
+def _in_cases(contact: uuid.UUID) -> Q:
+    """Of a case with this person in it, or merged into one: its texts may name everybody in the case."""
+    found = Q()
+    for case in ("case", "case__merged_into", "case__merged_into__merged_into"):
+        found |= Q(**{f"{case}__parties__contact": contact})
+    return found
+
+
+def _ids(model: Any, condition: Q) -> list[Any]:
+    return list(model.all_objects.filter(condition).values_list("pk", flat=True).distinct())
+
+
 def _point(moved: dict[str, list[str]], contact: uuid.UUID) -> None:
     next_revision = F("revision") + 1
     Task.all_objects.filter(pk__in=moved["tasks"]).update(contact_id=contact, revision=next_revision)
@@ -89,6 +99,5 @@ def _point(moved: dict[str, list[str]], contact: uuid.UUID) -> None:
 def _series(contact: uuid.UUID, *, in_cases: bool = False) -> Any:
     named = Q(contact_id=contact)
     if in_cases:
-        cases = TaskSeries.all_objects.filter(case__parties__contact=contact).values("pk")
-        named |= Q(pk__in=cases)
+        named = Q(pk__in=_ids(TaskSeries, named | _in_cases(contact)))
     return TaskSeries.all_objects.filter(named)

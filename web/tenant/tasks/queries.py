@@ -8,8 +8,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from web.shared.core import entities
 from web.shared.core.timeline import Entry
 from web.shared.core.viewer import Viewer
+from web.tenant.cases import queries as cases
 from web.tenant.tasks.choices import OPEN
 from web.tenant.tasks.models import Task
 from web.tenant.tasks.permissions import TASKS_VIEW
@@ -18,8 +20,17 @@ OWNERS = ("assigned_to", "created_by")
 
 
 def visible(queryset: QuerySet[Task], viewer: Viewer, code: str = TASKS_VIEW) -> QuerySet[Task]:
-    """The tasks that `code` lets this viewer reach: their own are those they have or made."""
-    return viewer.narrow(queryset, code, *OWNERS)
+    """The tasks that `code` lets this viewer reach: their own are those they have or made.
+
+    A task of a case is seen by those who see the case, besides its owners: what is said in it is said of
+    the case, which may be a restricted one.
+    """
+    rows = viewer.narrow(queryset, code, *OWNERS)
+    if viewer.user_id is None or viewer.scope(code) is None:
+        return rows
+    mine = Q(assigned_to_id=viewer.user_id) | Q(created_by_id=viewer.user_id)
+    seen = entities.get("case").rows(viewer).values("pk")
+    return rows.filter(Q(case_id=None) | mine | Q(case_id__in=seen))
 
 
 def facts(task: Task) -> dict[str, Any]:
@@ -68,8 +79,14 @@ def of_contact(pk: uuid.UUID) -> Q:
 
 
 def of_case(pk: uuid.UUID) -> Q:
-    """Which tasks belong to a case."""
-    return Q(case_id=pk) | Q(entity_type="case", entity_id=pk)
+    """Which tasks belong to a case, or to one that was merged into it."""
+    ids = {pk, *cases.merged_into(pk)}
+    return Q(case_id__in=ids) | Q(entity_type="case", entity_id__in=ids)
+
+
+def of_case_named(queryset: QuerySet[Task], text: str) -> QuerySet[Task]:
+    """Filter `case=<id>`, or `case=null`."""
+    return queryset.filter(Q(case_id=None) if text == "null" else of_case(uuid.UUID(text)))
 
 
 def timeline_of(condition: Any) -> Any:

@@ -37,7 +37,7 @@ class TaskViewSet(ResourceViewSet):
         "priority": Filter("priority", many=True),
         "assigned_to": Filter("assigned_to", null=True),
         "created_by": Filter("created_by"),
-        "case": Filter("case"),
+        "case": Filter(apply=queries.of_case_named, schema={"type": "string", "format": "uuid"}),
         "contact": Filter("contact"),
         "series": Filter("series"),
         "entity_type": Filter("entity_type"),
