@@ -81,9 +81,9 @@ def test_a_tenant_is_asked_for_and_finished_by_a_worker_once(platform: Any, clie
         )
         assert signed_in.status_code == 200, signed_in.content
         with tenant_context(made["id"]):
-            from web.tenant.reference_data.models import ReferenceCategory
+            from web.tenant.reference_data.models import Priority
 
-            assert ReferenceCategory.objects.exists()
+            assert Priority.objects.exists()
     finally:
         schemas.drop(made["id"])
 

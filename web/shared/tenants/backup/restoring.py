@@ -27,8 +27,8 @@ from web.shared.core.actor import Actor
 from web.shared.core.exits import Code, Exit
 from web.shared.core.files import tenant_root
 from web.shared.tenants import erasures, schemas
+from web.shared.tenants.backup import clocks, servers
 from web.shared.tenants.backup import manifest as papers
-from web.shared.tenants.backup import servers
 from web.shared.tenants.backup.manifest import Manifest, TenantPart
 from web.shared.tenants.backup.tables import KEPT_AS_THEY_ARE, TENANTS, USERS, Shared
 from web.shared.tenants.clone import grants_like_template
@@ -106,6 +106,7 @@ def _present(tenant_id: str) -> Tenant | None:
 def _finish(root: Path, part: TenantPart, status: str, actor: Actor) -> int:
     """What makes a restored tenant whole; each step may be repeated."""
     schemas.migrate(part.id)
+    clocks.settle(part.id)
     with owner_connection():
         grants_like_template(part.id)
     erasures.merge(part.id, erasures.read_file(root / "erasures.jsonl"))

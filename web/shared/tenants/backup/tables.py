@@ -19,7 +19,8 @@ TENANTS = "tenants_tenant"
 LEFT_OUT = {
     "accounts_session", "accounts_tokenfamily", "accounts_refreshtoken", "accounts_outgoingmail",
     "api_apirequestlog", "django_admin_log", "django_migrations", "django_content_type", "auth_permission",
-    "tenants_erasurerecord", "auth_group", "auth_group_permissions", "platform_systemhealth", "platform_idempotencykey",
+    "tenants_erasurerecord", "auth_group", "auth_group_permissions", "platform_systemhealth",
+    "platform_idempotencykey",
 }  # fmt: skip
 """Proofs of a sign-in, mails, logs of traffic, what Django makes by itself; the ledger travels as a file."""
 
