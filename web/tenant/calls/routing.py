@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from telephony.contract.roster import DeviceKind
@@ -215,4 +216,4 @@ def _require_member(user_id: uuid.UUID) -> None:
         user_id=user_id, tenant_id=current_tenant_id(), is_active=True, user__is_active=True
     )
     if not members.exists():
-        raise base.refuse(user="Nobody here has this id.")
+        raise ValidationError({"user": ValidationError("Nobody here has this id.", code="does_not_exist")})

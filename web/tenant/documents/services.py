@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -106,7 +107,8 @@ def access_grant(
     """Give a member of this organisation access."""
     _check_expiry(expires_at)
     if not people_of(str(current_tenant_id())).filter(user_id=user_id, user__is_active=True).exists():
-        raise base.refuse(user="There is no such person in this organisation.")
+        unknown = ValidationError("There is no such person in this organisation.", code="does_not_exist")
+        raise ValidationError({"user": unknown})
     with transaction.atomic():
         base.lock(Document.objects.all(), pk=document.pk)
         if DocumentAccess.objects.filter(document=document, user_id=user_id).exists():
