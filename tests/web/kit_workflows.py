@@ -19,12 +19,12 @@ __all__ = ["ACTOR", "SYSTEM", "done", "made", "start", "thing", "things", "workf
 ACTOR = system("tests")
 SYSTEM = running.Mover(ACTOR)
 
-STAGES = [
+STAGES: list[dict[str, Any]] = [
     {"name": "new", "initial": True, "time_limit_minutes": 60},
     {"name": "open"},
     {"name": "closed", "final": True},
 ]
-TRANSITIONS = [
+TRANSITIONS: list[dict[str, Any]] = [
     {"name": "accept", "from": ["new"], "to": "open"},
     {"name": "close", "from": ["open"], "to": "closed"},
     {"name": "reopen", "from": ["closed"], "to": "open"},

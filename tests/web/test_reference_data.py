@@ -37,7 +37,7 @@ def make(model: Any, **values: Any) -> Any:
     return services.reference_create(model, actor=ACTOR, values=values)
 
 
-def category(code: str, parent: Any = None, **values: Any) -> CaseCategory:
+def category(code: str, parent: Any = None, **values: Any) -> Any:
     return make(CaseCategory, code=code, name=code.title(), parent=parent, **values)
 
 
@@ -149,6 +149,7 @@ def test_names_come_in_the_language_asked_for(tenant, make_user, api):
         if asked != "fr-ca":
             assert answer.json()["label"] == label
         assert "Accept-Language" in answer["Vary"]
+    wrong: Any
     for wrong in ({"not a tag!": "x"}, {"sw": ""}, {"sw": ["x"]}, []):
         answer = client.post(f"{BASE}/case-categories/", {**body, "code": "m", "translations": wrong})
         assert answer.status_code == 422, wrong
@@ -197,7 +198,8 @@ def test_no_sequence_of_moves_makes_a_cycle(tenant, moves):
         except ValidationError:
             continue
     for row in rows:
-        seen, here = set(), CaseCategory.objects.get(pk=row.pk)
+        seen: set[Any] = set()
+        here: Any = CaseCategory.objects.get(pk=row.pk)
         while here is not None:
             assert here.pk not in seen
             seen.add(here.pk)
@@ -429,9 +431,10 @@ def test_two_moves_at_once_make_no_cycle(tenants):
     for _ in range(3):
         with tenant_context(pk):
             left, right = category(uuid.uuid4().hex[:9]), category(uuid.uuid4().hex[:9])
-        start, refused = threading.Barrier(2), []
+        start = threading.Barrier(2)
+        refused: list[Any] = []
 
-        def move(row: Any, parent: Any, start: Any = start, refused: list[str] = refused) -> None:
+        def move(row: Any, parent: Any, start: Any = start, refused: list[Any] = refused) -> None:
             try:
                 with tenant_context(pk):
                     start.wait(10)

@@ -108,7 +108,7 @@ def test_a_rule_fires_when_its_conditions_hold_and_says_why_not_otherwise(tenant
     feed()
     # Judged by the entity as it is now: switched off.
     assert outcomes() == ["not_met", "not_met"] and not ActionRun.objects.exists()
-    run = RuleRun.objects.first()
+    run = RuleRun.objects.all()[0]
     assert run.explanation["args"][0] == {"op": "var", "name": "thing.active", "value": False}
     touch(on, is_active=True)
     feed()
@@ -219,8 +219,8 @@ def test_a_dry_run_lists_what_would_have_fired_and_does_nothing(tenant, make_use
     # In a test everything lies in one transaction that still runs; outside, `settled` waits for it.
     monkeypatch.setattr(events, "settled", DomainEvent.objects.all)
     on, off, gone = thing(), thing(is_active=False), thing()
-    for row in (on, off, gone, on):
-        touch(row)
+    for one in (on, off, gone, on):
+        touch(one)
     base.soft_delete(gone, actor=ACTOR)
     row = rule(is_active=False)
     boss, where = api(make_user("supervisor")), f"{BASE}/{row.pk}/dry-run/"

@@ -50,7 +50,8 @@ def row(kind: str, pk: Any) -> Any:
 
 def by_code(kind: str, code: str) -> Any:
     """The row with this code, or None. Items need their category: see `items_of`."""
-    return MODELS[kind].objects.filter(code=code).first()
+    model: Any = MODELS[kind]
+    return model.objects.filter(code=code).first()
 
 
 def items_of(category: str) -> QuerySet[ReferenceData]:
@@ -113,7 +114,8 @@ def tree(queryset: QuerySet[Any], *, root: uuid.UUID | None, depth: int) -> list
     for one in found:
         key = one.parent_id if one.parent_id in present and one.pk != root else None
         children.setdefault(key, []).append(one)
-    return _nodes(children, None, min(depth, trees.MAX_DEPTH))
+    forest: list[dict[str, Any]] = _nodes(children, None, min(depth, trees.MAX_DEPTH))
+    return forest
 
 
 def _nodes(children: dict[uuid.UUID | None, list[Any]], key: uuid.UUID | None, depth: int) -> Any:

@@ -82,7 +82,8 @@ def reference_delete(row: R, *, actor: Actor) -> R:
 def usage(row: ReferenceModel) -> dict[str, int]:
     """Who points at this row: name → count; children among them. Empty when nobody does."""
     found = references.counts(row.event_name, row.pk)
-    children = type(row).objects.filter(parent=row.pk).count() if row.tree else 0
+    model: Any = type(row)
+    children = model.objects.filter(parent=row.pk).count() if row.tree else 0
     return found | ({"children": children} if children else {})
 
 

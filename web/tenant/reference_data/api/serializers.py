@@ -52,24 +52,26 @@ class RowKey(serializers.PrimaryKeyRelatedField[Any]):
 @extend_schema_field({"type": "string", "description": "Id or name of a category; shown as its id."})
 class CategoryKey(RowKey):
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, str) and (found := self.get_queryset().filter(name=data).first()):
+        rows: Any = self.get_queryset()
+        if isinstance(data, str) and (found := rows.filter(name=data).first()):
             return found
         return super().to_internal_value(data)
 
 
 class ReferenceBody(ModelBody):
-    label = serializers.SerializerMethodField()
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]
     translations = serializers.DictField(child=serializers.CharField(max_length=255), required=False)
 
     @extend_schema_field({"type": "string"})
     def get_label(self, row: ReferenceModel) -> str:
-        if "languages" not in self.context:
-            self.context["languages"] = languages_of(self.context.get("request"))
-        return row.label_in(self.context["languages"])
+        context: Any = self.context
+        if "languages" not in context:
+            context["languages"] = languages_of(context.get("request"))
+        return row.label_in(context["languages"])
 
 
 class CaseCategoryBody(ReferenceBody):
-    parent = RowKey(queryset=CaseCategory.objects.all(), required=False, allow_null=True)
+    parent = RowKey(queryset=CaseCategory.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
 
     class Meta:
         model = CaseCategory
@@ -85,7 +87,7 @@ class PriorityBody(ReferenceBody):
 
 
 class LocationBody(ReferenceBody):
-    parent = RowKey(queryset=Location.objects.all(), required=False, allow_null=True)
+    parent = RowKey(queryset=Location.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
 
     class Meta:
         model = Location
@@ -111,7 +113,7 @@ class CategoryBody(ReferenceBody):
 
 class ItemBody(ReferenceBody):
     category = CategoryKey(queryset=ReferenceDataCategory.objects.all())
-    parent = RowKey(queryset=ReferenceData.objects.all(), required=False, allow_null=True)
+    parent = RowKey(queryset=ReferenceData.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
     metadata = serializers.DictField(required=False)
 
     class Meta:

@@ -67,7 +67,8 @@ class ReferenceViewSet(ResourceViewSet):
     """What the five have in common."""
 
     def perform_create(self, values: dict[str, Any]) -> Any:
-        model: type[ReferenceModel] = self.queryset.model  # type: ignore[union-attr]
+        rows: Any = type(self).queryset
+        model: type[ReferenceModel] = rows.model
         return services.reference_create(model, actor=self.actor, values=values)
 
     def perform_update(self, row: Any, values: dict[str, Any]) -> Any:

@@ -86,7 +86,7 @@ class ApprovalBody(ModelBody):
 
 class InstanceBody(ModelBody):
     version = serializers.IntegerField(source="version.number", read_only=True)
-    data = serializers.DictField(required=False)
+    data = serializers.DictField(required=False)  # type: ignore[assignment]
     waiting = serializers.SerializerMethodField(help_text="The transition that waits for approval, if any.")
 
     class Meta:
@@ -119,7 +119,7 @@ class StartBody(Body):
 
     workflow = serializers.UUIDField()
     entity_id = serializers.UUIDField()
-    data = serializers.DictField(required=False)
+    data = serializers.DictField(required=False)  # type: ignore[assignment]
 
 
 class TransitionBody(Body):

@@ -152,7 +152,9 @@ class InstanceViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseVi
         return self.answer(self._fresh(made), status=201, headers=headers)
 
     def perform_update(self, row: WorkflowInstance, values: dict[str, Any]) -> WorkflowInstance:
-        return self._fresh(running.data_update(actor=self.actor, instance=row, values=values))
+        changed = running.data_update(actor=self.actor, instance=row, values=values)
+        fresh: WorkflowInstance = self._fresh(changed)
+        return fresh
 
     @extend_schema(request=bodies.TransitionBody, responses={200: bodies.MovedBody, 202: bodies.MovedBody})
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
