@@ -36,7 +36,7 @@ DEFAULTS = {
     "second_factor": 20,
     # Mails asked for, invitations opened, challenges drawn.
     "reset_per_account": 3,
-    "anonymous_per_address": 60,
+    "anonymous_per_address": 300,
 }
 
 

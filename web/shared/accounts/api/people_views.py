@@ -36,7 +36,7 @@ from web.shared.tenants.models import TenantInvitation
 _BOOLEAN = {"type": "boolean"}
 
 
-class _OfTenant:
+class OfTenant:
     """Rows of the host's tenant, and what the person asking may give away."""
 
     request: Any
@@ -64,7 +64,7 @@ def _in_team(queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
     return queryset.filter(Exists(found.filter(team__tenant=OuterRef("tenant"))))
 
 
-class UserViewSet(_OfTenant, ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin, BaseViewSet):
+class UserViewSet(OfTenant, ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin, BaseViewSet):
     """The members of this organisation. DELETE deactivates: people keep their rows."""
 
     queryset = TenantMembership.objects.select_related("user", "role").annotate(
@@ -103,7 +103,7 @@ class UserViewSet(_OfTenant, ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin
         people.membership_change(actor=self.actor, membership=row, grantor=self.grantor, is_active=False)
 
 
-class RoleViewSet(_OfTenant, ResourceViewSet):
+class RoleViewSet(OfTenant, ResourceViewSet):
     """The roles of this organisation, each code → scope. Nobody gives what they do not hold."""
 
     queryset = TenantRole.objects.all()
@@ -137,7 +137,7 @@ class PermissionsView(ApiView):
         return Response(bodies.PermissionsAnswer({"data": rows}).data)
 
 
-class TeamViewSet(_OfTenant, ResourceViewSet):
+class TeamViewSet(OfTenant, ResourceViewSet):
     """Teams: what the scope `team` of a permission reaches."""
 
     # Not called members: that is the relation's own name, and a user's id is what others name.
@@ -167,7 +167,7 @@ class TeamViewSet(_OfTenant, ResourceViewSet):
         people.team_delete(actor=self.actor, team=row)
 
 
-class InvitationViewSet(_OfTenant, ListMixin, RetrieveMixin, CreateMixin, DestroyMixin, BaseViewSet):
+class InvitationViewSet(OfTenant, ListMixin, RetrieveMixin, CreateMixin, DestroyMixin, BaseViewSet):
     """Who was asked to join. DELETE withdraws an open invitation."""
 
     queryset = TenantInvitation.objects.select_related("role")

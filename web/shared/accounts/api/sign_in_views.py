@@ -67,8 +67,8 @@ class SecondStepView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Finish signing in with a TOTP code, a passkey or a recovery code."""
-        user = _second_step(request, read(bodies.SecondStepBody, request), "session")
-        sign_in_here(request, user, by_password=True)
+        user, by_password = _second_step(request, read(bodies.SecondStepBody, request), "session")
+        sign_in_here(request, user, by_password=by_password)
         return Response(session_answer(request, user))
 
 
@@ -133,7 +133,7 @@ class TokenView(ApiView):
         if kind == "refresh_token":
             return Response(_pair(tokens.rotate(values["refresh_token"], tenant_id)))
         if kind == "second_factor":
-            user = _second_step(request, values, "token")
+            user, _ = _second_step(request, values, "token")
         else:
             user = _checked(request, email=values["email"], password=values["password"])
             methods = pending.methods_of(user, site_of(request).host)
@@ -166,10 +166,14 @@ def read(body: Callable[..., Any], request: Request) -> dict[str, Any]:
     return dict(found.validated_data)
 
 
-def sign_in_here(request: Request, user: User, *, by_password: bool) -> None:
-    """Make the browser's session, for setting up a second factor alone when the role demands one."""
+def sign_in_here(request: Request, user: User, *, by_password: bool, factor_proved: bool = False) -> None:
+    """Make the browser's session, for setting up a second factor alone when the role demands one.
+
+    `factor_proved`: an identity provider that is trusted with it saw one.
+    """
     inner: Any = request._request
-    enrol_only = not policy.has_factor(user) and policy.is_required(user, inner.tenant)
+    missing = not factor_proved and not policy.has_factor(user)
+    enrol_only = missing and policy.is_required(user, inner.tenant)
     with transaction.atomic():
         browser.open_session(inner, user, by_password=by_password, enrol_only=enrol_only)
         audit.record(actor=as_actor(request, user), action="sign_in", obj=user)
@@ -207,7 +211,7 @@ def _note(request: Request, user: User, methods: list[str], purpose: str) -> dic
     return {"state": state, "methods": methods}
 
 
-def _second_step(request: Request, values: dict[str, Any], purpose: str) -> User:
+def _second_step(request: Request, values: dict[str, Any], purpose: str) -> tuple[User, bool]:
     site = site_of(request)
     found = pending.read(values["state"], tenant_id=site.tenant_id, purpose=purpose)
     user = pending.finish(
@@ -220,7 +224,7 @@ def _second_step(request: Request, values: dict[str, Any], purpose: str) -> User
     )
     if values["method"] == pending.RECOVERY:
         audit.record(actor=as_actor(request, user), action="recovery_code_used", obj=user)
-    return user
+    return user, found.by_password
 
 
 def _pair(pair: tokens.TokenPair | None, *, mfa: Any = None) -> dict[str, Any]:

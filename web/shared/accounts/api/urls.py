@@ -1,6 +1,7 @@
 from django.urls import path
 
 from web.shared.accounts.api import account_views as account
+from web.shared.accounts.api import oidc_views as oidc
 from web.shared.accounts.api import people_views as people
 from web.shared.accounts.api import sign_in_views as sign_in
 from web.shared.accounts.api import views
@@ -11,6 +12,7 @@ router = Router()
 router.register("users", people.UserViewSet, basename="user")
 router.register("roles", people.RoleViewSet, basename="role")
 router.register("teams", people.TeamViewSet, basename="team")
+router.register("identity-providers", oidc.ProviderViewSet, basename="identity-provider")
 router.register("invitations", people.InvitationViewSet, basename="invitation")
 urlpatterns = [
     path("session/", sign_in.SessionView.as_view(), name="session"),
@@ -40,5 +42,8 @@ urlpatterns = [
     path("permissions/", people.PermissionsView.as_view(), name="permissions"),
     path("invitations/preview/", people.InvitationPreviewView.as_view(), name="invitation-preview"),
     path("invitations/accept/", people.InvitationAcceptView.as_view(), name="invitation-accept"),
+    path("oidc/", oidc.ChoicesView.as_view(), name="oidc"),
+    path("oidc/<slug:provider>/start/", oidc.StartView.as_view(), name="oidc-start"),
+    path("oidc/<slug:provider>/callback/", oidc.CallbackView.as_view(), name="oidc-callback"),
     *router.urls,
 ]

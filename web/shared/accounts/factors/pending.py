@@ -33,6 +33,7 @@ class Pending:
     user: User
     purpose: str
     note: str
+    by_password: bool
 
 
 def methods_of(user: User, host: str) -> list[str]:
@@ -45,9 +46,10 @@ def methods_of(user: User, host: str) -> list[str]:
     return [*found, RECOVERY]
 
 
-def begin(user: User, *, tenant_id: str, purpose: str) -> str:
-    """The note to hand to the client. `purpose`: session or token."""
+def begin(user: User, *, tenant_id: str, purpose: str, by_password: bool = True) -> str:
+    """The note to hand to the client. `purpose`: session or token. `by_password`: what the first step was."""
     said = {
+        "by_password": by_password,
         "user": str(user.pk), "tenant": tenant_id, "purpose": purpose, "id": secrets.token_hex(8),
         "credentials": user.credentials_changed_at.isoformat(),
     }  # fmt: skip
@@ -66,7 +68,7 @@ def read(state: str, *, tenant_id: str, purpose: str) -> Pending:
         raise SecondFactorRefused()
     if not may_enter(user, tenant_id):
         raise SecondFactorRefused()
-    return Pending(user, purpose, said["id"])
+    return Pending(user, purpose, said["id"], said["by_password"])
 
 
 def finish(

@@ -22,7 +22,6 @@ class IdentityProvider(Revisioned):
     name = models.CharField(max_length=100)
     issuer = models.URLField(max_length=400)
     client_id = models.CharField(max_length=200)
-    secret_key_version = models.PositiveIntegerField(default=0)
     sealed_secret = models.BinaryField(default=bytes)
     allowed_domains = models.JSONField(default=list)
     role_claim = models.CharField(max_length=100, blank=True)
