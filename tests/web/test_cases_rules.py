@@ -473,7 +473,7 @@ def test_words_are_found_in_the_language_of_the_tenant(tenant, worker):
     def found(text):
         return {one["id"] for one in worker.get(URL, {"q": text}).json()["data"]}
 
-    assert found("child") == {str(school.pk)} == found("bullied") == found("schools -family")
+    assert found("hurts") == {str(school.pk)} == found("bullied") == found("schools -family")
     assert found('"cafe was closed"') == {str(other.pk)} == found("CAFÉ")
     assert found("schol bulying") == {str(school.pk)}  # no word is right: titles that are alike
     assert found("zzzzqqq") == set() == found("'; drop table --")
@@ -481,7 +481,7 @@ def test_words_are_found_in_the_language_of_the_tenant(tenant, worker):
         tenant.language = "sw"
         tenant.save()
     assert search.reindex_some(tenant.pk) == 2 and search.reindex_some(tenant.pk) == 0
-    assert found("child") == set() and found("children") == {str(school.pk)}
+    assert found("hurts") == set() and found("hurt") == {str(school.pk)}
 
 
 def test_many_cases_change_at_once_and_each_says_what_became_of_it(tenant, other_tenant, worker):

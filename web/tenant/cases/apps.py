@@ -6,10 +6,14 @@ class CasesConfig(AppConfig):
     label = "cases"
 
     def ready(self) -> None:
+        from django.contrib.postgres.lookups import TrigramWordSimilar
+        from django.db.models import CharField
+
         from web.shared.core.events import consumer
         from web.tenant.cases import events, personal, stages, story
         from web.tenant.cases.services import sla
 
+        CharField.register_lookup(TrigramWordSimilar)  # what django.contrib.postgres would do
         assert events  # declares the types
         consumer("sla", sla.consume)
         consumer("case_stages", stages.follow)

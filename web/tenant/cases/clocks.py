@@ -135,7 +135,7 @@ class _Story:
         if not self.answered or waits or self.status in DONE:
             return  # the first answer is still owed, or this one
         self._start(NEXT, moment.at, cycle=clock.cycle + 1 if clock else 1)
-        if self.status in WAITING:
+        if self.status in WAITING and NEXT in self.clocks:
             self._pause(NEXT, moment.at)
 
     def _start(self, kind: str, at: Instant, cycle: int = 1) -> None:

@@ -37,7 +37,8 @@ def visible(queryset: QuerySet[Case], viewer: Viewer) -> QuerySet[Case]:
 
 def changeable(queryset: QuerySet[Case], viewer: Viewer, code: str) -> QuerySet[Case]:
     """The visible cases that the scope of `code` reaches, too."""
-    return viewer.narrow(visible(queryset, viewer), code, *OWNERS)
+    seen = visible(queryset, viewer)
+    return seen if code == permissions.VIEW else viewer.narrow(seen, code, *OWNERS)
 
 
 def with_lists(queryset: QuerySet[Case]) -> QuerySet[Case]:

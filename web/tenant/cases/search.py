@@ -7,16 +7,16 @@ language (`"a phrase"`, `or` and `-not` work); when no case has them, titles tha
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import connection
-from django.db.models import Func, QuerySet, TextField, Value
+from django.db.models import Func, Q, QuerySet, TextField, Value
 
 from web.shared.tenants.context import current_tenant_id
-from web.tenant.cases.models import Case, CaseSearch
+from web.tenant.cases.models import Case, CaseCounter, CaseSearch
 
-MAX_LENGTH = 200
+MAX_LENGTH, MAX_WORDS = 200, 5
 REINDEX_BATCH = 500
 _NUMBER = re.compile(r"\A[0-9]{4}-[0-9]{0,12}\Z|\A[0-9]{1,12}\Z")
 
@@ -37,8 +37,9 @@ class PostgresSearch:
         found = CaseSearch.objects.filter(vector=_words(text))
         if found.exists():
             return queryset.filter(pk__in=found.values("case_id"))
-        # `%>`: some part of the title is alike. The operator, because only it uses the index.
-        return queryset.extra(where=["title OPERATOR(extensions.%%>) %s"], params=[text])
+        for word in text.split()[:MAX_WORDS]:
+            queryset = queryset.filter(title__trigram_word_similar=word)
+        return queryset
 
 
 backend: SearchBackend = PostgresSearch()
@@ -66,13 +67,13 @@ def reindex_some(tenant_id: str) -> int:
     return len(stale)
 
 
-def _number(text: str) -> Any:
-    from django.db.models import Q
-
+def _number(text: str) -> Q:
+    """The beginning of a number; or the count alone, of any year that has one."""
     if "-" in text:
         return Q(case_number__startswith=text)
-    # The count alone, of whatever year; a year alone is a beginning, too.
-    return Q(case_number__startswith=text) | Q(case_number__endswith=f"-{int(text):06d}")
+    years = CaseCounter.objects.values_list("year", flat=True)
+    found = Q(case_number__in=[f"{year}-{int(text):06d}" for year in years])
+    return found | Q(case_number__startswith=f"{text}-") if len(text) == 4 else found
 
 
 def _words(text: str) -> SearchQuery:

@@ -197,6 +197,8 @@ class CaseBody(ModelBody):
             item["custom_fields"] = {
                 name: value for name, value in item["custom_fields"].items() if name not in hidden
             }
+        if "redacted" in item:
+            item["redacted"] = self.get_redacted(instance)
         return item
 
     def to_internal_value(self, data: Any) -> Any:

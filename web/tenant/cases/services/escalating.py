@@ -26,7 +26,7 @@ from web.tenant.cases.services.sla import ACTOR, BATCH, clock_data
 
 
 def tell_due(now: datetime | None = None) -> int:
-    """Say each warning and breach that is due and unsaid, and take the steps that are due; returns how many."""
+    """Say each warning and breach that is due and unsaid, and take due steps; returns how many."""
     moment = now or timezone.now()
     running = CaseSla.objects.filter(state=ClockState.RUNNING)
     said = _each(running.filter(warn_at__lte=moment, warned_at__isnull=True), moment, _warn)
