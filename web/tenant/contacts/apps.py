@@ -15,8 +15,9 @@ class ContactsConfig(AppConfig):
         # of operators, which a prefix search on reversed numbers needs.
         IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
 
-        from web.tenant.contacts import erasing, events, story
+        from web.tenant.contacts import bulk, erasing, events, story
 
         assert events  # declares the types
         erasing.register()
         story.register()
+        bulk.register()

@@ -1,188 +1,250 @@
-"""Many contacts at once: what an import writes with.
+"""Many contacts at once: what imports write with and exports read by.
 
-Rows are checked one by one and written by the thousand: contacts, numbers, audit rows and events, a statement
-each. A row that is wrong is reported with its place and field and keeps no other
-row out. With `skip_known` a row is left out when a contact has one of its numbers, or its e-mail, already.
+A slice of checked rows is written with a statement per table: contacts, numbers, audit rows, events. Whoever
+has one of a row's numbers, or its e-mail address, is taken for the same person: `skip` leaves the row out,
+`update` lays it over what is there, `fail` refuses it. A row that is wrong keeps no other row out.
+
+An export leaves anonymous contacts out for whoever may not see who they are.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.dateparse import parse_date
+from rest_framework import serializers
 
 from web.shared.api.problems import Invalid
-from web.shared.core import audit, events
+from web.shared.api.serializers import Body
+from web.shared.core import audit, events, transfer
 from web.shared.core.actor import Actor
 from web.shared.core.ids import uuid7
-from web.tenant.contacts import custom_fields, searching
-from web.tenant.contacts.models import Contact, ContactPhone
+from web.shared.core.transfer import Row, RowError, Written
+from web.shared.core.viewer import Viewer
+from web.shared.tenants.context import current_tenant_id
+from web.tenant.contacts import custom_fields, permissions, queries, searching, services
+from web.tenant.contacts.choices import ContactMethod
+from web.tenant.contacts.models import MAX_TAG_LENGTH, MAX_TAGS, Contact, ContactPhone, check_time_zone
 from web.tenant.contacts.phone_numbers import to_e164
 
-BATCH = 1000
-MAX_ERRORS = 1000
 _IMPORTED = {"how": "import"}
-TEXTS = ("first_name", "last_name", "email", "organization", "title", "address", "preferred_language",
-         "preferred_contact_method", "time_zone")  # fmt: skip
+_LISTS = ("phones", "tags")
 
 
-@dataclass(slots=True)
-class Outcome:
-    """`errors`: {row, field, code}, the first MAX_ERRORS of them; `row` counts from 1."""
+class ContactRow(Body):
+    """One row of an import. In CSV, lists are separated by semicolons and `custom_fields` is JSON."""
 
-    written: int = 0
-    skipped: int = 0
-    refused: int = 0
-    errors: list[dict[str, Any]] = field(default_factory=list)
+    first_name = serializers.CharField(max_length=100)
+    last_name = serializers.CharField(max_length=100, allow_blank=True, default="")
+    email = serializers.EmailField(max_length=254, allow_blank=True, default="")
+    organization = serializers.CharField(max_length=200, allow_blank=True, default="")
+    title = serializers.CharField(max_length=100, allow_blank=True, default="")
+    address = serializers.CharField(max_length=2000, allow_blank=True, default="")
+    date_of_birth = serializers.DateField(allow_null=True, default=None)
+    preferred_language = serializers.CharField(max_length=10, default="en")
+    preferred_contact_method = serializers.ChoiceField(
+        choices=[one for one in ContactMethod.choices if one[0]], allow_blank=True, default=""
+    )
+    time_zone = serializers.CharField(
+        max_length=64,
+        allow_blank=True,
+        default="",
+        validators=[lambda value: value and check_time_zone(value)],
+    )
+    phone = serializers.CharField(max_length=40, allow_blank=True, default="")
+    phones = serializers.ListField(
+        child=serializers.CharField(max_length=40), max_length=services.MAX_PHONES, default=list
+    )
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_TAG_LENGTH), max_length=MAX_TAGS, default=list
+    )
+    custom_fields = serializers.DictField(default=dict)
 
-    def refuse(self, row: int, problems: Iterable[tuple[str, str]]) -> None:
-        self.refused += 1
-        for name, code in problems:
-            if len(self.errors) < MAX_ERRORS:
-                self.errors.append({"row": row, "field": name, "code": code})
 
-
-@dataclass(slots=True)
-class _Row:
-    contact: Contact
-    phones: list[ContactPhone]
-
-
-def write(
-    *,
-    actor: Actor,
-    rows: Iterable[Mapping[str, Any]],
-    region: str,
-    skip_known: bool = False,
-    dry_run: bool = False,
-    first_row: int = 1,
-    outcome: Outcome | None = None,
-) -> Outcome:
-    """Write contacts; one transaction for each BATCH. A row has the fields of a contact, all optional but one
-    name: texts, `date_of_birth` (ISO 8601), `tags` (list, or text with commas), `custom_fields` (object),
-    `phone`, and `phones` (list of numbers, or text with commas or semicolons)."""
-    found = outcome or Outcome()
-    has_schema = custom_fields.current() is not None
-    source = iter(rows)
-    at = first_row
-    while batch := list(islice(source, BATCH)):
-        made: list[_Row] = []
-        for number, row in enumerate(batch, at):
-            try:
-                made.append(_read(row, region, has_schema))
-            except ValidationError as wrong:
-                found.refuse(number, _problems(wrong))
-            except Invalid as wrong:
-                found.refuse(number, [(one.pointer.lstrip("/"), one.code) for one in wrong.errors])
-        at += len(batch)
-        _write_batch(actor, made, found, skip_known=skip_known, dry_run=dry_run)
+def cells(row: dict[str, str]) -> dict[str, Any]:
+    """A CSV row as the object that ContactRow checks. What is no JSON stays a text and is refused there."""
+    found: dict[str, Any] = dict(row)
+    for name in _LISTS:
+        if name in found:
+            found[name] = [one.strip() for one in found[name].split(";") if one.strip()]
+    if "custom_fields" in found:
+        try:
+            found["custom_fields"] = json.loads(found["custom_fields"])
+        except ValueError:
+            pass
     return found
 
 
-def _write_batch(
-    actor: Actor, rows: Sequence[_Row], outcome: Outcome, *, skip_known: bool, dry_run: bool
-) -> None:
-    with transaction.atomic():
-        fresh = _unknown(rows) if skip_known else list(rows)
-        outcome.skipped += len(rows) - len(fresh)
-        outcome.written += len(fresh)
-        if dry_run or not fresh:
-            return
-        for row in fresh:
-            row.contact.created_by_id = row.contact.updated_by_id = actor.user_id
-        Contact.all_objects.bulk_create([row.contact for row in fresh])
-        ContactPhone.objects.bulk_create([phone for row in fresh for phone in row.phones])
-        audit.record_many(
-            actor=actor,
-            action="create",
-            model=Contact,
-            objects=[(row.contact.pk, _IMPORTED) for row in fresh],
-        )
-        told = [(row.contact.pk, {"fields": [], **row.contact.event_data()}) for row in fresh]
-        events.emit_many("contact.created", actor=actor, objects=told)
+@dataclass(slots=True)
+class _Read:
+    row: Row
+    numbers: list[str]
+
+    @property
+    def keys(self) -> set[str]:
+        email = self.row.values["email"]
+        return {*self.numbers, *([email] if email else [])}
 
 
-def _unknown(rows: Sequence[_Row]) -> list[_Row]:
-    """Rows of whose numbers and e-mail nobody has any, nor an earlier row of the batch. Two queries."""
-    numbers = {phone.number for row in rows for phone in row.phones}
-    emails = {row.contact.email for row in rows if row.contact.email}
-    owned = ContactPhone.objects.filter(number__in=numbers, contact__is_deleted=False)
-    known = set(owned.values_list("number", flat=True))
-    known |= set(Contact.objects.filter(email__in=emails).values_list("email", flat=True))
-    fresh = []
+def write(rows: Sequence[Row], actor: Actor, on_conflict: str) -> Written:
+    """Write a slice, in the caller's transaction. Nine statements when all rows are new people."""
+    found = Written()
+    read = _readable(rows, found)
+    owners = _owners(read)
+    fresh: list[_Read] = []
+    taken: set[str] = set()
+    for one in read:
+        known = {pk for key in one.keys for pk in owners.get(key, ())}
+        if not known and one.keys.isdisjoint(taken):
+            fresh.append(one)
+            taken |= one.keys
+        elif on_conflict == "skip":
+            found.skipped += 1
+        elif on_conflict == "update" and len(known) == 1:
+            _update(one, known.pop(), actor)
+            found.updated += 1
+        else:
+            said = "Somebody has this number or e-mail address already."
+            found.errors.append(RowError(one.row.number, "", "conflict", said))
+    _insert(fresh, actor)
+    found.created += len(fresh)
+    return found
+
+
+def _readable(rows: Sequence[Row], found: Written) -> list[_Read]:
+    """The rows whose numbers and custom fields are good; the others become errors."""
+    region = queries.region_of(str(current_tenant_id()))
+    has_schema = custom_fields.current() is not None
+    read = []
     for row in rows:
-        keys = {phone.number for phone in row.phones} | ({row.contact.email} if row.contact.email else set())
-        if keys.isdisjoint(known):
-            fresh.append(row)
-            known |= keys
-    return fresh
-
-
-def _read(values: Mapping[str, Any], region: str, has_schema: bool) -> _Row:
-    """One row as unsaved objects. ValidationError or Invalid names the field."""
-    contact = Contact(id=uuid7(), **{name: str(values.get(name) or "").strip() for name in TEXTS})
-    contact.preferred_language = contact.preferred_language or "en"
-    contact.date_of_birth = _date(values.get("date_of_birth"))
-    contact.tags = _list(values.get("tags"), ",")
-    contact.custom_fields = values.get("custom_fields") or {}
-    if has_schema:
-        custom_fields.check(contact.custom_fields)
-    contact.clean_fields(exclude=_UNTOUCHED)
-    contact.clean()
-    numbers = _numbers(values, region)
-    for name, text in searching.texts(contact, numbers).items():
-        setattr(contact, name, text)
-    phones = [
-        ContactPhone(contact=contact, number=number, is_primary=n == 0) for n, number in enumerate(numbers)
-    ]
-    return _Row(contact, phones)
-
-
-# Foreign keys ask the database each; these are set here or not at all.
-_UNTOUCHED = [
-    "created_by", "updated_by", "deleted_by", "legal_hold_by", "merged_into", "id", "created_at",
-    "updated_at", "name_key", "search_text", "pseudonym", "revision",
-]  # fmt: skip
+        try:
+            numbers = _numbers(row.values, region)
+            if has_schema:
+                custom_fields.check(row.values["custom_fields"])
+            if (born := row.values["date_of_birth"]) is not None and born > timezone.now().date():
+                found.errors.append(RowError(row.number, "/date_of_birth", "invalid", "A day that was."))
+                continue
+            read.append(_Read(row, numbers))
+        except ValidationError as wrong:
+            found.errors.append(RowError(row.number, "/phone", "invalid_phone", " ".join(wrong.messages)))
+        except Invalid as wrong:
+            found.errors += [RowError(row.number, one.pointer, one.code, one.detail) for one in wrong.errors]
+    return read
 
 
 def _numbers(values: Mapping[str, Any], region: str) -> list[str]:
-    typed = [values["phone"]] if values.get("phone") else []
-    more = values.get("phones") or []
-    typed += more.replace(";", ",").split(",") if isinstance(more, str) else list(more)
-    found: dict[str, None] = {}
-    for text in typed:
-        if str(text).strip():
-            try:
-                found[to_e164(str(text), region)] = None
-            except ValidationError as wrong:
-                raise ValidationError({"phone": wrong.error_list}) from None
-    return list(found)
+    typed = [values["phone"], *values["phones"]]
+    return list(dict.fromkeys(to_e164(text, region) for text in typed if text))
 
 
-def _date(value: Any) -> Any:
-    if not value:
-        return None
-    try:
-        found = parse_date(str(value).strip())
-    except ValueError:
-        found = None
-    if found is None or found > timezone.now().date():
-        raise ValidationError({"date_of_birth": ValidationError("A day that was.", code="invalid")})
+def _owners(read: Sequence[_Read]) -> dict[str, set[UUID]]:
+    """Number or e-mail → who has it. Two queries."""
+    keys = {key for one in read for key in one.keys}
+    phones = ContactPhone.objects.filter(number__in=keys, contact__is_deleted=False)
+    found: dict[str, set[UUID]] = {}
+    for key, pk in [
+        *phones.values_list("number", "contact_id"),
+        *Contact.objects.filter(email__in=keys).values_list("email", "pk"),
+    ]:
+        found.setdefault(key, set()).add(pk)
     return found
 
 
-def _list(value: Any, separator: str) -> list[str]:
-    parts = value.split(separator) if isinstance(value, str) else list(value or [])
-    return [str(one).strip() for one in parts if str(one).strip()]
+def _update(one: _Read, pk: UUID, actor: Actor) -> None:
+    """Lay what the row says over the contact; what it leaves empty stays, numbers are added."""
+    contact = Contact.objects.get(pk=pk)
+    values = {
+        name: value
+        for name, value in one.row.values.items()
+        if name not in ("phone", "phones", "tags", "custom_fields") and value not in ("", None)
+    }
+    values["tags"] = list(dict.fromkeys([*contact.tags, *one.row.values["tags"]]))[:MAX_TAGS]
+    values["custom_fields"] = {**contact.custom_fields, **one.row.values["custom_fields"]}
+    present = list(contact.phones.all())
+    phones: list[Any] = [{"number": row.number, "is_primary": row.is_primary} for row in present]
+    phones += [{"number": new} for new in one.numbers if new not in {row.number for row in present}]
+    services.contact_update(actor=actor, contact=contact, values=values, phones=phones, region="")
 
 
-def _problems(wrong: ValidationError) -> list[tuple[str, str]]:
-    if not hasattr(wrong, "error_dict"):
-        return [("", one.code or "invalid") for one in wrong.error_list]
-    return [(name, one.code or "invalid") for name, errors in wrong.error_dict.items() for one in errors]
+def _insert(rows: Sequence[_Read], actor: Actor) -> None:
+    if not rows:
+        return
+    contacts, phones = [], []
+    for one in rows:
+        values = {name: value for name, value in one.row.values.items() if name not in ("phone", "phones")}
+        contact = Contact(id=uuid7(), created_by_id=actor.user_id, updated_by_id=actor.user_id, **values)
+        for name, text in searching.texts(contact, one.numbers).items():
+            setattr(contact, name, text)
+        contacts.append(contact)
+        phones += [
+            ContactPhone(contact=contact, number=number, is_primary=n == 0)
+            for n, number in enumerate(one.numbers)
+        ]
+    with transaction.atomic():
+        Contact.all_objects.bulk_create(contacts)
+        ContactPhone.objects.bulk_create(phones)
+        audit.record_many(
+            actor=actor, action="create", model=Contact, objects=[(row.pk, _IMPORTED) for row in contacts]
+        )
+        told = [(row.pk, {"fields": [], **row.event_data()}) for row in contacts]
+        events.emit_many("contact.created", actor=actor, objects=told)
+
+
+# --- out ----------------------------------------------------------------------------------------------------
+
+
+def exportable(viewer: Viewer) -> QuerySet[Contact]:
+    """What this viewer may take out."""
+    rows = viewer.narrow(Contact.objects.all(), permissions.CONTACTS_VIEW)
+    if not viewer.may(permissions.CONTACTS_VIEW_SENSITIVE):
+        rows = rows.filter(is_anonymous=False)
+    return rows.prefetch_related("phones")
+
+
+def _primary(row: Contact) -> str:
+    return next((phone.number for phone in row.phones.all() if phone.is_primary), "")
+
+
+def _others(row: Contact) -> Iterable[str]:
+    return [phone.number for phone in row.phones.all() if not phone.is_primary]
+
+
+_SENSITIVE = dict.fromkeys(("address", "date_of_birth", "custom_fields"), permissions.CONTACTS_VIEW_SENSITIVE)
+_COLUMNS: dict[str, Any] = {
+    "id": "id",
+    **{
+        name: name
+        for name in (
+            "first_name", "last_name", "email", "organization", "title", "address", "date_of_birth",
+            "preferred_language", "preferred_contact_method", "time_zone",
+        )
+    },
+    "phone": _primary,
+    "phones": _others,
+    "tags": "tags",
+    "custom_fields": "custom_fields",
+    "is_active": "is_active",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+}  # fmt: skip
+
+
+def register() -> None:
+    from web.tenant.contacts.api.views import ContactViewSet
+
+    transfer.importer("contacts.import", row=ContactRow, write=write, cells=cells)
+    transfer.exporter(
+        "contacts.export",
+        code=permissions.CONTACTS_EXPORT,
+        queryset=exportable,
+        columns=_COLUMNS,
+        filters=ContactViewSet.filters,
+        sensitive=_SENSITIVE,
+    )

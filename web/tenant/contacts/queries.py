@@ -174,3 +174,15 @@ def known_locations(locations: Iterable[UUID]) -> set[UUID]:
     if not wanted:
         return set()
     return set(reference_data.rows("location").filter(pk__in=wanted).values_list("pk", flat=True))
+
+
+def matching(text: str) -> QuerySet[Contact]:
+    """The contacts that a search for `text` finds, for whoever searches things that hang on contacts."""
+    from web.tenant.contacts.searching import search
+
+    return search(Contact.objects.all(), text)
+
+
+def email_of(contact: Any) -> str:
+    """The contact's e-mail address; empty when there is none."""
+    return Contact.objects.filter(pk=contact).values_list("email", flat=True).first() or ""

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from web.shared.api.filters import Filter
 from web.shared.api.problems import NotFound
 from web.shared.api.viewsets import ApiView, ReadOnlyViewSet, ResourceViewSet
+from web.shared.core.api.transfer_views import ExportView, ImportView
 from web.tenant.contacts import custom_fields, links, merging
 from web.tenant.contacts.api import serializers as bodies
 from web.tenant.contacts.models import ContactGroup, ContactMerge, ContactRelationship
@@ -111,6 +112,18 @@ class MergeViewSet(ReadOnlyViewSet):
         """Put both contacts back as they were. 409 `merge_cannot_be_undone` names what was changed since."""
         made = merging.undo(actor=self.actor, merge_id=self.get_object().pk)
         return Response(bodies.MergeBody(made).data)
+
+
+class ContactImport(ImportView):
+    """Read contacts from CSV or NDJSON, as a job. The columns: see `web.tenant.contacts.bulk.ContactRow`."""
+
+    kind = "contacts.import"
+
+
+class ContactExport(ExportView):
+    """Write the contacts that the filters leave into a file, as a job."""
+
+    kind = "contacts.export"
 
 
 class FieldSchemaView(ApiView):

@@ -2,6 +2,8 @@ from django.urls import path
 
 from web.shared.api.routers import Router
 from web.tenant.contacts.api.link_views import (
+    ContactExport,
+    ContactImport,
     FieldSchemaView,
     GroupViewSet,
     MergeViewSet,
@@ -16,4 +18,9 @@ router.register("groups", GroupViewSet, basename="group")
 router.register("relationships", RelationshipViewSet, basename="relationship")
 router.register("merges", MergeViewSet, basename="merge")
 router.register("", ContactViewSet, basename="contact")
-urlpatterns = [path("field-schema/", FieldSchemaView.as_view(), name="field-schema"), *router.urls]
+urlpatterns = [
+    path("imports/", ContactImport.as_view(), name="imports"),
+    path("exports/", ContactExport.as_view(), name="exports"),
+    path("field-schema/", FieldSchemaView.as_view(), name="field-schema"),
+    *router.urls,
+]

@@ -1,0 +1,32 @@
+"""Celery: sending what is queued and waking what sleeps. Beat sends `communications.sweep` twice a minute."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from web.shared.core.tasks import tenant_task
+from web.shared.tenants.queries import tenant_ids
+from web.tenant.communications import sending
+
+EXPIRES = 60
+
+
+@tenant_task(name="communications.send")
+def send_one(tenant_id: str, interaction_id: str) -> bool:
+    return sending.send(interaction_id)
+
+
+@tenant_task(name="communications.due")
+def of_tenant(tenant_id: str) -> dict[str, int]:
+    """Try every message that is due and wake every conversation that has slept; how many of each."""
+    woken = sending.wake_due()
+    return {"woken": woken, "sent": sum(sending.send(pk) for pk in sending.due())}
+
+
+@shared_task(name="communications.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> int:
+    """Send every active tenant's own task; returns how many."""
+    ids = tenant_ids()
+    for tenant_id in ids:
+        of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
+    return len(ids)
