@@ -310,6 +310,7 @@ CELERY_IMPORTS = [
     "web.shared.core.event_tasks",
     "web.shared.core.webhooks.tasks",
     "web.shared.core.job_tasks",
+    "web.shared.core.audit_tasks",
 ]
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "platform.provision": {
@@ -320,13 +321,18 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "platform.health": {"task": "platform.health", "schedule": 60.0, "options": {"expires": 60}},
     "platform.usage": {"task": "platform.usage", "schedule": 3600.0},
     "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
+    "cases.sweep": {"task": "cases.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "workflows.sweep": {"task": "workflows.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "workflows.housekeeping": {"task": "workflows.housekeeping", "schedule": 3600.0},
     "tasks.sweep": {"task": "tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "notifications.sweep": {"task": "notifications.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
     "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
+    "audit.seal": {"task": "audit.seal", "schedule": 5.0, "options": {"expires": 15}},
+    "audit.anchor": {"task": "audit.anchor", "schedule": 3600.0},
 }
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
