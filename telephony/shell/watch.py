@@ -36,6 +36,9 @@ AUDIT_SECONDS = 30.0
 SETTLE_SECONDS = 3.0
 """How long offers wait at most after a (re)connect."""
 LOOK_SECONDS = 0.25
+AGAIN_SECONDS = (1.0, 3.0)
+"""When phones are listed once more after a (re)connect: Asterisk's list follows a registration that it has
+already answered, and the event about it may have been before our subscription."""
 PING_TRIES = 10
 EPOCH_SECONDS = 2.0
 
@@ -198,6 +201,12 @@ class Watch:
         if self._door.is_open:
             self._runtime.open_offers()
         log.info("switch_settled", node=self.node, offers=self._runtime.offers_open)
+        for pause in AGAIN_SECONDS:
+            await asyncio.sleep(pause)
+            try:
+                await self._phones()
+            except s.SwitchError as error:
+                log.warning("phones_not_listed", node=self.node, error=str(error))
 
     async def _phones(self) -> None:
         """Devices as the switch knows them; what it does not know is unreachable. Whoever was reported while

@@ -128,3 +128,45 @@ async def test_no_lease_is_renewed_behind_a_closed_door(
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+
+
+class LateList:
+    """A switch whose list of phones lags: the phone is on it from the second look on."""
+
+    reports = 0
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts, self.told, self.looks = parts, [], 0
+        parts.watch._interpreter = self
+        parts.watch._directory.phones["d0123456789ab"] = object()
+        parts.devices, parts.open_offers, parts.offers_open = self.devices, lambda: None, True
+        parts.watch._lost = self
+
+    async def devices(self) -> dict[str, bool]:
+        self.looks += 1
+        return {"d0123456789ab": self.looks > 1}
+
+    def reported_since(self, endpoint: str, reports: int) -> bool:
+        return False
+
+    def device(self, endpoint: str, reachable: bool) -> None:
+        self.told.append(reachable)
+
+    def moved(self, endpoint: str) -> None:
+        pass
+
+
+async def test_after_a_connect_phones_are_listed_again_because_the_list_follows(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Agreed:
+        suspects = busy = gate = False
+
+    async def agreed(why: str) -> Agreed:
+        return Agreed()
+
+    monkeypatch.setattr("telephony.shell.watch.AGAIN_SECONDS", (0.0,))
+    switch = LateList(parts)
+    monkeypatch.setattr(parts.watch, "reconcile", agreed)
+    await parts.watch._recover()
+    assert switch.told == [False, True]
