@@ -13,10 +13,10 @@ from web.shared.api.filters import Filter
 from web.shared.api.viewsets import ApiView, ResourceViewSet
 from web.tenant.notifications import queries, rendering, services
 from web.tenant.notifications.api.serializers import (
-    DryRunAnswer,
-    DryRunBody,
-    RuleBody,
-    TriggersAnswer,
+    NotificationDryRunAnswer,
+    NotificationDryRunBody,
+    NotificationRuleBody,
+    NotificationTriggersAnswer,
 )
 from web.tenant.notifications.models import NotificationRule
 
@@ -25,7 +25,7 @@ class RuleViewSet(ResourceViewSet):
     """When something happens, tell these people, in these words; and others when nobody reacts."""
 
     queryset = NotificationRule.objects.prefetch_related("steps")
-    serializer_class = RuleBody
+    serializer_class = NotificationRuleBody
     filters = {
         "trigger_event": Filter("trigger_event", many=True),
         "is_active": Filter("is_active", schema={"type": "boolean"}),
@@ -43,18 +43,18 @@ class RuleViewSet(ResourceViewSet):
     def perform_destroy(self, row: NotificationRule) -> None:
         services.rule_delete(actor=self.actor, rule=row)
 
-    @extend_schema(request=DryRunBody, responses=DryRunAnswer)
+    @extend_schema(request=NotificationDryRunBody, responses=NotificationDryRunAnswer)
     @action(detail=True, methods=["post"], url_path="dry-run", url_name="dry-run")
     def dry_run(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What this rule would have done with the events of the last days. Nothing is sent."""
         rule = self.get_object()
-        body = DryRunBody(data=request.data)
+        body = NotificationDryRunBody(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response(DryRunAnswer(queries.dry_run(rule, body.validated_data["days"])).data)
+        return Response(NotificationDryRunAnswer(queries.dry_run(rule, body.validated_data["days"])).data)
 
 
 class TriggersView(ApiView):
-    @extend_schema(responses=TriggersAnswer)
+    @extend_schema(responses=NotificationTriggersAnswer)
     def get(self, request: Request) -> Response:
         """The events that rules may listen to, each with the variables of its templates."""
         data = [

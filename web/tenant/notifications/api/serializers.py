@@ -20,7 +20,7 @@ from web.tenant.notifications.models.rule import MAX_RECIPIENTS
 STAMPS = ["id", "created_at", "updated_at"]
 
 
-class DeliveryBody(Body):
+class NotificationDeliveryBody(Body):
     channel = serializers.ChoiceField(choices=Channel.choices)
     step = serializers.IntegerField()
     state = serializers.ChoiceField(choices=DeliveryState.choices)
@@ -35,7 +35,7 @@ class NotificationBody(ModelBody):
 
     is_hidden = serializers.SerializerMethodField()
     needs_acknowledgement = serializers.SerializerMethodField()
-    deliveries = DeliveryBody(many=True, read_only=True)
+    deliveries = NotificationDeliveryBody(many=True, read_only=True)
 
     class Meta:
         model = Notification
@@ -95,7 +95,7 @@ def channels(**kwargs: Any) -> Any:
     )
 
 
-class StepBody(Body):
+class EscalationStepBody(Body):
     """After so many minutes without an acknowledgement, the next ones are told."""
 
     after_minutes = serializers.IntegerField(min_value=1, max_value=7 * 24 * 60)
@@ -103,10 +103,10 @@ class StepBody(Body):
     channels = channels(required=False)
 
 
-class RuleBody(ModelBody):
+class NotificationRuleBody(ModelBody):
     recipients = recipients()
     channels = channels(required=False)
-    escalation = StepBody(many=True, required=False, source="chain")
+    escalation = EscalationStepBody(many=True, required=False, source="chain")
 
     class Meta:
         model = NotificationRule
@@ -129,7 +129,7 @@ class RuleBody(ModelBody):
         read_only_fields = STAMPS
 
 
-class PreferenceBody(ModelBody):
+class NotificationPreferenceBody(ModelBody):
     """`channels`: type of event (task.assigned, task.* or *) → the channels wanted for it."""
 
     channels = serializers.DictField(
@@ -141,29 +141,29 @@ class PreferenceBody(ModelBody):
         fields = ["channels", "quiet_start", "quiet_end", "time_zone", "digest", "digest_at"]
 
 
-class UnreadAnswer(Body):
+class UnreadNotificationsAnswer(Body):
     unread = serializers.IntegerField()
 
 
-class MarkedAnswer(Body):
+class MarkedNotificationsAnswer(Body):
     marked = serializers.IntegerField()
 
 
-class TriggerAnswer(Body):
+class NotificationTriggerAnswer(Body):
     type = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     variables = serializers.ListField(child=serializers.CharField())
 
 
-class TriggersAnswer(Body):
-    data = TriggerAnswer(many=True)  # type: ignore[assignment]
+class NotificationTriggersAnswer(Body):
+    data = NotificationTriggerAnswer(many=True)  # type: ignore[assignment]
 
 
-class DryRunBody(Body):
+class NotificationDryRunBody(Body):
     days = serializers.IntegerField(min_value=1, max_value=30, default=7)
 
 
-class TriedAnswer(Body):
+class NotificationTriedAnswer(Body):
     event = serializers.UUIDField()
     at = serializers.DateTimeField()
     object_id = serializers.UUIDField(allow_null=True)
@@ -171,8 +171,8 @@ class TriedAnswer(Body):
     users = serializers.ListField(child=serializers.UUIDField())
 
 
-class DryRunAnswer(Body):
+class NotificationDryRunAnswer(Body):
     events = serializers.IntegerField()
     matched = serializers.IntegerField()
     notified = serializers.IntegerField()
-    examples = TriedAnswer(many=True)
+    examples = NotificationTriedAnswer(many=True)

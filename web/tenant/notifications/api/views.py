@@ -23,10 +23,10 @@ from web.shared.api.viewsets import (
 )
 from web.tenant.notifications import escalation, queries, services
 from web.tenant.notifications.api.serializers import (
-    MarkedAnswer,
+    MarkedNotificationsAnswer,
     NotificationBody,
-    PreferenceBody,
-    UnreadAnswer,
+    NotificationPreferenceBody,
+    UnreadNotificationsAnswer,
 )
 from web.tenant.notifications.models import Notification
 
@@ -77,35 +77,35 @@ class NotificationViewSet(ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin, B
 
 
 class ReadAllView(ApiView):
-    @extend_schema(request=None, responses=MarkedAnswer)
+    @extend_schema(request=None, responses=MarkedNotificationsAnswer)
     def post(self, request: Request) -> Response:
         """Mark all of your notifications read."""
         return Response({"marked": services.mark_all(actor=self.actor)})
 
 
 class UnreadView(ApiView):
-    @extend_schema(responses=UnreadAnswer)
+    @extend_schema(responses=UnreadNotificationsAnswer)
     def get(self, request: Request) -> Response:
         """How many of your notifications you have not read."""
         return Response({"unread": queries.unread(self.viewer)})
 
 
 class PreferencesView(ApiView):
-    @extend_schema(responses=PreferenceBody)
+    @extend_schema(responses=NotificationPreferenceBody)
     def get(self, request: Request) -> Response:
         """How you want to be told: channels per type, quiet hours, digest."""
         return self._shown(services.preference_of(self.viewer.user_id))
 
-    @extend_schema(request=PreferenceBody, responses=PreferenceBody)
+    @extend_schema(request=NotificationPreferenceBody, responses=NotificationPreferenceBody)
     def patch(self, request: Request) -> Response:
         """Change what is named. Needs If-Match."""
         with transaction.atomic():
             row = services.preference_locked(self.viewer.user_id)
             etags.require_match(request, row)
-            body = PreferenceBody(row, data=request.data, partial=True)
+            body = NotificationPreferenceBody(row, data=request.data, partial=True)
             body.is_valid(raise_exception=True)
             row = services.preference_update(actor=self.actor, preference=row, values=body.validated_data)
         return self._shown(row)
 
     def _shown(self, row: Any) -> Response:
-        return Response(PreferenceBody(row).data, headers={"ETag": etags.etag_of(row)})
+        return Response(NotificationPreferenceBody(row).data, headers={"ETag": etags.etag_of(row)})

@@ -56,7 +56,7 @@ class CommentViewSet(PartViewSet):
     """What people say about a task."""
 
     queryset = TaskComment.objects.all()
-    serializer_class = serializers.CommentBody
+    serializer_class = serializers.TaskCommentBody
     filters = {
         "is_internal": Filter("is_internal", schema={"type": "boolean"}),
         "created_by": Filter("created_by"),
@@ -80,7 +80,7 @@ class DependencyViewSet(PartViewSet):
     """What a task waits for. To change what kind of waiting it is, remove it and add another."""
 
     queryset = TaskDependency.objects.all()
-    serializer_class = serializers.DependencyBody
+    serializer_class = serializers.TaskDependencyBody
     http_method_names = ["get", "post", "delete", "head", "options"]
 
     def perform_create(self, values: dict[str, Any]) -> TaskDependency:
@@ -91,7 +91,7 @@ class ReminderViewSet(PartViewSet):
     """When somebody is reminded of a task."""
 
     queryset = TaskReminder.objects.all()
-    serializer_class = serializers.ReminderBody
+    serializer_class = serializers.TaskReminderBody
     sort_fields = {"created_at": "created_at", "remind_at": "remind_at"}
 
     def perform_create(self, values: dict[str, Any]) -> TaskReminder:
@@ -106,7 +106,7 @@ class ChecklistViewSet(PartViewSet):
     """Small steps of a task."""
 
     queryset = TaskChecklistItem.objects.all()
-    serializer_class = serializers.ChecklistBody
+    serializer_class = serializers.TaskChecklistBody
     sort_fields = {"position": "position", "created_at": "created_at"}
     default_sort = "position"
 

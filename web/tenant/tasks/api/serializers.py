@@ -89,7 +89,7 @@ class TaskBody(ModelBody):
         return attrs
 
 
-class CommentBody(ModelBody):
+class TaskCommentBody(ModelBody):
     mentions = MembersField(required=False, max_length=MAX_MENTIONS)
     created_by = serializers.UUIDField(source="created_by_id", read_only=True, allow_null=True)
 
@@ -99,7 +99,7 @@ class CommentBody(ModelBody):
         read_only_fields = STAMPS
 
 
-class DependencyBody(ModelBody):
+class TaskDependencyBody(ModelBody):
     depends_on = EntityField("task")
 
     class Meta:
@@ -108,7 +108,7 @@ class DependencyBody(ModelBody):
         read_only_fields = STAMPS
 
 
-class ReminderBody(ModelBody):
+class TaskReminderBody(ModelBody):
     """Without `user` it goes to whoever has the task when it comes due."""
 
     user = MemberField(required=False, allow_null=True)
@@ -119,7 +119,7 @@ class ReminderBody(ModelBody):
         read_only_fields = [*STAMPS, "told_at"]
 
 
-class ChecklistBody(ModelBody):
+class TaskChecklistBody(ModelBody):
     done_by = serializers.UUIDField(source="done_by_id", read_only=True, allow_null=True)
 
     class Meta:
@@ -128,7 +128,7 @@ class ChecklistBody(ModelBody):
         read_only_fields = [*STAMPS, "done_at"]
 
 
-class SeriesBody(ModelBody):
+class TaskSeriesBody(ModelBody):
     case = EntityField("case", required=False, allow_null=True)
     contact = EntityField("contact", required=False, allow_null=True)
     assigned_to = MemberField(required=False, allow_null=True)
@@ -164,7 +164,7 @@ class SeriesBody(ModelBody):
         read_only_fields = [*STAMPS, "last_occurrence", "next_at"]
 
 
-class PreviewBody(Body):
+class RecurrencePreviewBody(Body):
     """A rule to look at before it is saved."""
 
     recurrence = serializers.CharField(max_length=200)
@@ -172,19 +172,19 @@ class PreviewBody(Body):
     time_zone = serializers.CharField(max_length=64, required=False)
 
 
-class PreviewAnswer(Body):
+class RecurrencePreviewAnswer(Body):
     recurrence = serializers.CharField()
     occurrences = serializers.ListField(child=serializers.DateTimeField())
 
 
-class BulkAssignBody(Body):
+class TaskBulkAssignBody(Body):
     ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_BULK)
     assigned_to = MemberField(allow_null=True)
 
 
-class BulkCompleteBody(Body):
+class TaskBulkCompleteBody(Body):
     ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_BULK)
 
 
-class BulkAnswer(Body):
+class TaskBulkAnswer(Body):
     changed = serializers.IntegerField()

@@ -16,7 +16,7 @@ from web.shared.api.filters import Filter
 from web.shared.api.problems import Forbidden
 from web.shared.api.viewsets import ApiView, ResourceViewSet
 from web.tenant.tasks import queries, recurrence, series
-from web.tenant.tasks.api.serializers import PreviewAnswer, PreviewBody, SeriesBody
+from web.tenant.tasks.api.serializers import RecurrencePreviewAnswer, RecurrencePreviewBody, TaskSeriesBody
 from web.tenant.tasks.api.views import may_give
 from web.tenant.tasks.models import TaskSeries
 from web.tenant.tasks.models.series import check_zone
@@ -29,7 +29,7 @@ class SeriesViewSet(ResourceViewSet):
     """Rules by which tasks come again; the first task is made at once."""
 
     queryset = TaskSeries.objects.all()
-    serializer_class = SeriesBody
+    serializer_class = TaskSeriesBody
     filters = {
         "is_active": Filter("is_active", schema={"type": "boolean"}),
         "assigned_to": Filter("assigned_to", null=True),
@@ -61,10 +61,10 @@ class SeriesViewSet(ResourceViewSet):
 
 
 class PreviewView(ApiView):
-    @extend_schema(request=PreviewBody, responses=PreviewAnswer)
+    @extend_schema(request=RecurrencePreviewBody, responses=RecurrencePreviewAnswer)
     def post(self, request: Request) -> Response:
         """The rule in its usual spelling, and the first ten times it means."""
-        body = PreviewBody(data=request.data)
+        body = RecurrencePreviewBody(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
         zone = values.get("time_zone") or own_zone(request)

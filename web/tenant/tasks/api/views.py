@@ -18,7 +18,12 @@ from web.shared.api.viewsets import ApiView, ResourceViewSet
 from web.shared.core.viewer import Viewer
 from web.tenant.tasks import queries, services
 from web.tenant.tasks.api.fields import MISSING
-from web.tenant.tasks.api.serializers import BulkAnswer, BulkAssignBody, BulkCompleteBody, TaskBody
+from web.tenant.tasks.api.serializers import (
+    TaskBody,
+    TaskBulkAnswer,
+    TaskBulkAssignBody,
+    TaskBulkCompleteBody,
+)
 from web.tenant.tasks.models import Task
 from web.tenant.tasks.permissions import TASKS_ASSIGN, TASKS_DELETE, TASKS_EDIT
 
@@ -98,10 +103,10 @@ class BulkView(ApiView):
 
 
 class BulkAssignView(BulkView):
-    @extend_schema(request=BulkAssignBody, responses=BulkAnswer)
+    @extend_schema(request=TaskBulkAssignBody, responses=TaskBulkAnswer)
     def post(self, request: Request) -> Response:
         """Give up to 200 tasks to one person, or to nobody."""
-        body = BulkAssignBody(data=request.data, context={"view": self})
+        body = TaskBulkAssignBody(data=request.data, context={"view": self})
         body.is_valid(raise_exception=True)
         values = body.validated_data
         with transaction.atomic():
@@ -111,10 +116,10 @@ class BulkAssignView(BulkView):
 
 
 class BulkCompleteView(BulkView):
-    @extend_schema(request=BulkCompleteBody, responses=BulkAnswer)
+    @extend_schema(request=TaskBulkCompleteBody, responses=TaskBulkAnswer)
     def post(self, request: Request) -> Response:
         """Finish up to 200 tasks, those first for which others of them wait."""
-        body = BulkCompleteBody(data=request.data, context={"view": self})
+        body = TaskBulkCompleteBody(data=request.data, context={"view": self})
         body.is_valid(raise_exception=True)
         ids = body.validated_data["ids"]
         try:

@@ -1,0 +1,136 @@
+"""Notifications when several workers meet: through the real drain, in threads, each in its transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from web.shared.core import events, push
+from web.shared.core.actor import system
+from web.shared.tenants.context import tenant_context
+from web.tenant.notifications import delivery, services
+from web.tenant.notifications import tasks as celery_tasks
+from web.tenant.notifications.models import (
+    Escalation,
+    Notification,
+    NotificationDelivery,
+)
+from web.tenant.tasks import services as tasks
+from web.tenant.tasks import tasks as task_sweeps
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+ACTOR = system("tests")
+
+
+def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
+    """What each of `count` threads got, all starting together; errors are raised."""
+    gate = threading.Barrier(count)
+    got: list[Any] = [None] * count
+
+    def run(place: int) -> None:
+        try:
+            gate.wait(30)
+            got[place] = work()
+        except BaseException as error:
+            got[place] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for one in got:
+        if isinstance(one, BaseException):
+            raise one
+    return got
+
+
+def watched(monkeypatch: Any) -> list[push.Message]:
+    sent: list[push.Message] = []
+    monkeypatch.setattr(push, "_senders", [sent.extend])
+    return sent
+
+
+def chain(tenant: Any) -> None:
+    with tenant_context(tenant.pk):
+        services.rule_create(
+            actor=ACTOR,
+            values={
+                "name": "New tasks",
+                "trigger_event": "task.created",
+                "recipients": ["supervisor"],
+                "template": "{{ task.title }}",
+                "channels": ["in_app", "email"],
+            },
+            steps=[{"after_minutes": 5, "recipients": ["admin"], "channels": ["in_app"]}],
+        )
+        tasks.task_create(actor=ACTOR, values={"title": "Visit"})
+
+
+def test_several_drains_sweeps_and_deliveries_make_one_of_each(tenants, make_user, monkeypatch):
+    tenant = tenants[0]
+    make_user("supervisor"), make_user("admin"), make_user("supervisor", tenant=tenants[1])
+    pushed, mailed = watched(monkeypatch), []
+    monkeypatch.setitem(delivery.senders, "email", mailed.append)
+    chain(tenant)
+    at_once(3, lambda: events.drain(tenant.pk))
+    # What was not settled yet while the others still ran is for whoever comes next.
+    events.drain(tenant.pk)
+    with tenant_context(tenant.pk):
+        assert Notification.objects.count() == 1 == Escalation.objects.count() == len(pushed)
+    at_once(3, lambda: celery_tasks.deliver(tenant.pk))
+    assert len(mailed) == 1
+    with tenant_context(tenant.pk):
+        Escalation.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    at_once(3, lambda: celery_tasks.of_tenant(tenant.pk))
+    with tenant_context(tenant.pk):
+        assert Notification.objects.count() == 2 == len(pushed)
+        assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}
+        assert Escalation.objects.get().due_at is None
+    with tenant_context(tenants[1].pk):
+        assert not Notification.objects.exists()
+
+
+def test_a_consumer_that_failed_tells_everybody_once_when_it_is_tried_again(tenants, make_user, monkeypatch):
+    from web.tenant.notifications import consume
+
+    tenant = tenants[0]
+    make_user("supervisor"), make_user("supervisor")
+    pushed = watched(monkeypatch)
+    chain(tenant)
+    real, calls = consume._write, []
+
+    def dying(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ConnectionError
+        return real(*args)
+
+    monkeypatch.setattr(consume, "_write", dying)
+    events.drain(tenant.pk)
+    with tenant_context(tenant.pk):
+        assert not Notification.objects.exists() and pushed == []
+    events.drain(tenant.pk, patient=False)
+    with tenant_context(tenant.pk):
+        assert Notification.objects.count() == 2 == len(pushed)
+
+
+def test_sweeps_name_their_tenants(tenants, make_user, monkeypatch):
+    sent: list[Any] = []
+    for task in (celery_tasks.of_tenant, task_sweeps.of_tenant):
+        monkeypatch.setattr(task, "apply_async", lambda args, **options: sent.append((args, options)))
+    assert celery_tasks.sweep() == task_sweeps.sweep() == len(tenants)
+    assert sorted(args for args, _ in sent) == sorted([(tenant.pk,) for tenant in tenants] * 2)
+    assert all(options["expires"] for _, options in sent)
+    with tenant_context(tenants[0].pk):
+        tasks.task_create(actor=ACTOR, values={"title": "x", "due_date": timezone.now() - timedelta(hours=1)})
+    assert task_sweeps.of_tenant(tenants[0].pk) == 1
+    assert task_sweeps.of_tenant(tenants[1].pk) == 0
