@@ -10,6 +10,7 @@ from web.shared.api.views import api_not_found, browser_application
 
 urlpatterns = [
     path("api/v1/auth/", include("web.shared.accounts.api.urls")),
+    path("api/platform/", include("web.shared.accounts.api.platform_urls")),
     path("api/platform/", include("web.shared.platform_admin.api.urls")),
     path("admin/", admin.site.urls),
     *documentation,

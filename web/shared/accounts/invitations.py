@@ -25,6 +25,7 @@ from web.shared.core.actor import Actor, ActorKind
 from web.shared.core.events import emit
 from web.shared.core.services import refuse
 from web.shared.tenants.models import TenantInvitation
+from web.shared.tenants.quotas import quota_check
 
 LIFETIME = timedelta(days=7)
 
@@ -34,6 +35,7 @@ def invitation_create(
 ) -> TenantInvitation:
     """Invite `email`; the mail follows. ValidationError when they are a member or invited already."""
     rights.require_within(grantor, role.permissions)
+    quota_check(tenant_id, "users")
     email, now = normalise_email(email), timezone.now()
     if TenantMembership.objects.filter(tenant_id=tenant_id, user__email=email, is_active=True).exists():
         raise refuse(email="They are a member already.")

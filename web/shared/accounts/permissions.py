@@ -5,7 +5,15 @@ Other apps declare theirs in a permissions.py of their own; see registry.py for 
 
 from __future__ import annotations
 
-from web.shared.accounts.registry import ANYONE, MEMBER, message, permission, resource, route
+from web.shared.accounts.registry import (
+    ANYONE,
+    MEMBER,
+    message,
+    permission,
+    platform_permission,
+    resource,
+    route,
+)
 
 USERS_VIEW = permission(
     "users.view", "See the people of this organisation", all=["supervisor", "telephony_admin"]
@@ -22,6 +30,16 @@ WALLBOARD_VIEW = permission(
 )
 FLOOR_MONITOR = permission("floor.monitor", "Listen, whisper, barge in and take over", all=["supervisor"])
 FLOOR_STEER = permission("floor.steer", "Change agents' states and move waiting calls", all=["supervisor"])
+
+BREAK_GLASS_VIEW = platform_permission(
+    "platform.break_glass.view", "See who entered which organisation, and why", roles=["admin"]
+)
+BREAK_GLASS_OPEN = platform_permission(
+    "platform.break_glass.open", "Enter an organisation, to look", roles=["admin", "support"]
+)
+BREAK_GLASS_ADMIN = platform_permission(
+    "platform.break_glass.admin", "Enter an organisation, to change things", roles=["admin"]
+)
 
 route("auth:session", GET=ANYONE, POST=ANYONE, DELETE=ANYONE)
 route("auth:token", POST=ANYONE, DELETE=ANYONE)
@@ -42,6 +60,10 @@ route("auth:mfa-passkey-begin", POST=MEMBER)
 route("auth:mfa-passkey", DELETE=MEMBER)
 route("auth:mfa-policy", GET=SETTINGS_MANAGE, PATCH=SETTINGS_MANAGE)
 route("jwks", GET=ANYONE)
+route("auth:break-glass-list", GET=AUDIT_VIEW)
+route("auth:break-glass-detail", GET=AUDIT_VIEW, DELETE=USERS_MANAGE)
+route("platform-accounts:break-glass-list", GET=BREAK_GLASS_VIEW, POST=BREAK_GLASS_OPEN)
+route("platform-accounts:break-glass-detail", GET=BREAK_GLASS_VIEW, DELETE=BREAK_GLASS_OPEN)
 resource("auth:identity-provider", view=SETTINGS_MANAGE, edit=SETTINGS_MANAGE)
 for _name in ("oidc", "oidc-start", "oidc-callback"):
     route(f"auth:{_name}", GET=ANYONE)

@@ -15,6 +15,7 @@ from web.shared.accounts.models import (
 )
 from web.shared.core import audit
 from web.shared.core.actor import Actor
+from web.shared.tenants.quotas import quota_check
 
 
 def user_ensure(*, actor: Actor, email: str, name: str = "", password: str | None = None) -> User:
@@ -29,9 +30,12 @@ def user_ensure(*, actor: Actor, email: str, name: str = "", password: str | Non
 
 
 def membership_ensure(*, actor: Actor, user: User, tenant_id: str, role: str) -> TenantMembership:
-    """Make (or change) somebody's membership so that they hold `role`. TenantRole.DoesNotExist if unknown."""
+    """Make (or change) somebody's membership so that they hold `role`. TenantRole.DoesNotExist; QuotaExceeded
+    when they are new and the organisation may have no more people."""
     with transaction.atomic():
         wanted = TenantRole.objects.get(tenant_id=tenant_id, name=role)
+        if not TenantMembership.objects.filter(user=user, tenant_id=tenant_id, is_active=True).exists():
+            quota_check(tenant_id, "users")
         row, made = TenantMembership.objects.update_or_create(
             user=user,
             tenant_id=tenant_id,

@@ -5,6 +5,7 @@ from web.shared.accounts.api import oidc_views as oidc
 from web.shared.accounts.api import people_views as people
 from web.shared.accounts.api import sign_in_views as sign_in
 from web.shared.accounts.api import views
+from web.shared.accounts.api.break_glass_views import TenantDoorViewSet
 from web.shared.api.routers import Router
 
 app_name = "auth"
@@ -12,6 +13,7 @@ router = Router()
 router.register("users", people.UserViewSet, basename="user")
 router.register("roles", people.RoleViewSet, basename="role")
 router.register("teams", people.TeamViewSet, basename="team")
+router.register("break-glass", TenantDoorViewSet, basename="break-glass")
 router.register("identity-providers", oidc.ProviderViewSet, basename="identity-provider")
 router.register("invitations", people.InvitationViewSet, basename="invitation")
 urlpatterns = [

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from web.shared.accounts import signing, tickets
 from web.shared.accounts.api import serializers as bodies
+from web.shared.accounts.api.proof import own_account
 from web.shared.accounts.api.sign_in_views import organisation
 from web.shared.api.viewsets import ApiView
 
@@ -34,7 +35,7 @@ class TicketView(ApiView):
     @extend_schema(request=None, responses={201: bodies.TicketAnswer}, operation_id="auth_ticket_create")
     def post(self, request: Request) -> Response:
         """A ticket that opens one socket within 30 seconds: subprotocol `ticket.<ticket>`."""
-        user: Any = request.user
+        user = own_account(request)
         ticket = tickets.issue(organisation(request), user.pk)
         return Response({"ticket": ticket, "expires_in": settings.SOCKET_TICKET_SECONDS}, status=201)
 
