@@ -34,8 +34,8 @@ NUMBER = "+254733111222"
 
 @pytest.fixture
 def home(tmp_path: Path, settings: Any) -> Path:
-    settings.HOME = tmp_path / "home"
-    return Path(settings.HOME)
+    settings.DATA_ROOT = tmp_path / "data"
+    return Path(settings.DATA_ROOT)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def lived_in(tenants: Any, home: Path, make_user: Any, api: Any) -> Any:
     make_file(mto.pk, b"a letter")
     keys.ensure(mto.pk)
     publish_policy(mto.pk, numbers=[], queues=[])
-    party = seal_party(keys.ring(mto.pk), PartyId(f"p-{uuid.uuid4().hex[:12]}"), NUMBER, "Zawadi Njoroge")
+    party = seal_party(keys.ring(mto.pk), PartyId(str(uuid.uuid4())), NUMBER, "Zawadi Njoroge")
     with servers.connect() as link:
         link.execute("SELECT set_config('murima.tenant', '*', true)")
         link.execute(

@@ -466,3 +466,24 @@ def test_a_provisioning_tenants_host_answers_nothing_of_it(tenants: Any) -> None
         services.tenant_register(actor=ACTOR, slug="halfway", name="Halfway")
         assert Tenant.objects.get(name="Halfway").status == TenantStatus.PROVISIONING
     assert ApiClient("halfway.localhost").get("/api/v1/auth/session/").status_code == 403
+
+
+@pytest.mark.django_db
+def test_limits_stop_the_next_person_and_the_next_file(
+    platform: Any, tenants: Any, make_user: Any, api: Any
+) -> None:
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    host, pk = platform("admin"), tenants[0].pk
+    admin = api(make_user("admin"))
+    host.patch(f"{URL}{pk}/quotas/", {"users": 1, "storage_bytes": 10})
+    invited = admin.post("/api/v1/auth/invitations/", {"email": "new@mto.example", "role": "agent"})
+    assert invited.status_code == 409 and invited.json()["code"] == "quota_exceeded", invited.content
+    assert invited.json()["limit"] == 1 and invited.json()["used"] == 1
+    with pytest.raises(QuotaExceeded):
+        make_user("agent")
+    file = SimpleUploadedFile("letter.txt", b"more than ten bytes", content_type="text/plain")
+    stored = admin.post("/api/v1/documents/", {"file": file, "title": "Letter"}, format="multipart")
+    assert stored.status_code == 409 and stored.json()["quota"] == "storage_bytes", stored.content
+    host.patch(f"{URL}{pk}/quotas/", {"users": None})
+    make_user("agent")

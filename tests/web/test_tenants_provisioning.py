@@ -1,4 +1,4 @@
-"""Making tenants: each step once, whatever was killed when; many schemas migrated, and resumed after a kill."""
+"""Making tenants: each step once, whatever was killed when; many schemas migrated, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_template_that_cannot_be_copied_is_not(tenants: Any, monkeypatch: Any)
     from web.shared.tenants import services
     from web.shared.tenants.clone import NotClonable
 
-    called = []
+    called: list[str] = []
     monkeypatch.setattr(schemas, "migrate", called.append)
 
     def refuse(schema: str) -> None:

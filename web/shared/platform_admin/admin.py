@@ -18,7 +18,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from web.shared.accounts.factors import policy
 from web.shared.accounts.middleware import tenant_key
@@ -138,10 +138,19 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 
 
+def _not_here(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    """A password is changed through the API, which ends what the old one had opened."""
+    raise Http404
+
+
 def register(site: admin.AdminSite) -> None:
     """Everything above on `site`, which then asks with our form."""
     site.login_form = SignInForm
+    site.password_change = _not_here  # type: ignore[method-assign]
     site.site_header = site.site_title = "Murima platform"
+    # Django's own groups mean nothing here: rights come from PlatformRole.
+    if site.is_registered(apps.get_model("auth.Group")):
+        site.unregister(apps.get_model("auth.Group"))
     site.register(apps.get_model("tenants.Tenant"), TenantAdmin)
     site.register(apps.get_model("accounts.User"), UserAdmin)
     for label, columns in SHOWN.items():

@@ -194,8 +194,8 @@ def _intake() -> Seen:
 
 
 def _disk() -> Seen:
-    settings.HOME.mkdir(parents=True, exist_ok=True)
-    usage = shutil.disk_usage(settings.HOME)
+    settings.DATA_ROOT.mkdir(parents=True, exist_ok=True)
+    usage = shutil.disk_usage(settings.DATA_ROOT)
     share = usage.free / usage.total if usage.total else 0.0
     status = CRITICAL if share < DISK_CRITICAL else WARNING if share < DISK_WARNING else HEALTHY
     return status, {"free_bytes": usage.free, "total_bytes": usage.total, "free_share": round(share, 3)}

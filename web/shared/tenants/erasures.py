@@ -82,7 +82,7 @@ def note_parties(tenant_id: str) -> int:
 
 
 def ledger_path() -> Path:
-    return Path(settings.HOME) / "data" / "erasures.jsonl"
+    return Path(settings.DATA_ROOT) / "erasures.jsonl"
 
 
 def _append(found: Iterable[Erased]) -> None:

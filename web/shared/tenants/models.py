@@ -28,7 +28,7 @@ class TenantStatus(models.TextChoices):
     SUSPENDED = "suspended", "Suspended"
 
 
-class Tenant(RevisionedModel, TenantMixin):  # type: ignore[misc]
+class Tenant(RevisionedModel, TenantMixin):  # type: ignore[misc, django-manager-missing]
     """An organisation whose data lives in a schema of its own."""
 
     auto_create_schema = False

@@ -25,6 +25,7 @@ from web.shared.core import services as base
 from web.shared.core.actor import Actor
 from web.shared.core.ids import uuid7
 from web.shared.tenants.context import current_tenant_id
+from web.shared.tenants.quotas import quota_check
 from web.tenant.documents import content, scanning, storage
 from web.tenant.documents.choices import AccessType, ScanStatus
 from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion
@@ -142,6 +143,7 @@ def _examined(file: BinaryIO) -> content.Examined:
     size = getattr(file, "size", 0)
     if size > settings.DOCUMENT_MAX_BYTES:
         raise base.refuse(file=f"At most {settings.DOCUMENT_MAX_BYTES // 1_000_000} MB.")
+    quota_check(str(current_tenant_id()), "storage_bytes", size)
     try:
         return content.examine(file)
     except content.Unacceptable as wrong:

@@ -13,17 +13,15 @@ from web.shared.tenants import organization_settings
 from web.shared.tenants.models import Tenant
 
 
-def check_zone(value: str) -> str:
+def check_zone(value: str) -> None:
     if value not in available_timezones():
         raise serializers.ValidationError("There is no such time zone.", code="unknown_time_zone")
-    return value
 
 
-def check_language(value: str) -> str:
+def check_language(value: str) -> None:
     if value not in dict(settings.LANGUAGES):
         known = ", ".join(dict(settings.LANGUAGES))
         raise serializers.ValidationError(f"One of: {known}.", code="unknown_language")
-    return value
 
 
 class OrganizationBody(ModelBody):

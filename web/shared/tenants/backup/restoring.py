@@ -114,7 +114,7 @@ def _finish(root: Path, part: TenantPart, status: str, actor: Actor) -> int:
     erasures.note_parties(part.id)
     erased = erasures.reapply(part.id, actor)
     erasures.write_file(part.id)
-    for publish in published.publishers:
+    for publish in published.publishers if published.policy(part.id) is not None else ():
         try:
             publish(part.id)
         except (published.Unfit, ObjectDoesNotExist) as problem:

@@ -1,0 +1,276 @@
+"""Two hundred tenants: how long they take to make and to migrate, and what they cost each request.
+
+`python -m tests.bench.many_tenants [--tenants 200] [--requests 600]`
+
+One durable PostgreSQL holds two databases: `few` has two tenants, `many` has them and all the others. Both
+are served by the same code in a process each, which answers requests in turn, so that whatever else the
+machine does falls on both alike. Every request goes through Django's whole middleware. Figures are printed,
+and one JSON object is appended to .murima/bench/many_tenants.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from deployment.dev.stack import Stack
+from tests.bench.report import percentile
+from tests.stack_plugin import private_stack
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUND = 20
+TARGET = 1.2
+URLS = ("MURIMA_DATABASE_URL", "MURIMA_DATABASE_OWNER_URL", "MURIMA_DATABASE_DAEMON_URL")
+
+
+def main() -> int:
+    options = _options()
+    if options.child:
+        return _child()
+    with private_stack({"postgres", "redis"}, durable=True) as stack:
+        environment = {**os.environ, **stack.environment, "MURIMA_ENV": "test", "MURIMA_LOG_LEVEL": "ERROR"}
+        said = _run(stack, environment, options.tenants, options.requests)
+    print(json.dumps(said, indent=1))
+    file = ROOT / ".murima" / "bench" / "many_tenants.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(said) + "\n")
+    return 0 if max(said["ratio_p50"].values()) <= TARGET else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=600, help="per route and database")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _run(stack: Stack, environment: dict[str, str], count: int, requests: int) -> dict[str, Any]:
+    manage(environment, "migrate_schemas", "--shared", "--verbosity", "0")
+    first = _timed(lambda: _create(environment, 0, 1))
+    second = _timed(lambda: _create(environment, 1, 2))
+    _python(environment, _POPULATE.format(first=0, last=2))
+    few = _copy_database(stack, environment)
+    made = _timed(lambda: _create(environment, 2, count))
+    migrated = _migrate_all(environment)
+    _python(environment, _POPULATE.format(first=2, last=count))
+    samples = _requests({"few": few, "many": environment}, count, requests)
+    routes = sorted(samples["few"])
+    return {
+        "tenants": count,
+        "seconds_first_tenant": round(first, 2),
+        "seconds_second_tenant": round(second, 2),
+        "seconds_each_of_the_others": round(made / max(1, count - 2), 3),
+        **migrated,
+        "p50_ms": {
+            f"{route} {name}": round(percentile(samples[name][route], 0.5), 2)
+            for route in routes
+            for name in samples
+        },
+        "ratio_p50": {route: _ratio(samples, route, 0.5) for route in routes},
+        "ratio_p95": {route: _ratio(samples, route, 0.95) for route in routes},
+    }
+
+
+def _ratio(samples: dict[str, dict[str, list[float]]], route: str, share: float) -> float:
+    return round(percentile(samples["many"][route], share) / percentile(samples["few"][route], share), 3)
+
+
+def _timed(work: Any) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+# --- making and migrating -----------------------------------------------------------------------------------
+
+
+def manage(environment: dict[str, str], *arguments: str) -> None:
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True)
+
+
+_CREATE = """
+import django; django.setup()
+from web.shared.accounts.onboarding import person_add, tenant_create
+from web.shared.core.actor import system
+for number in range({first}, {last}):
+    tenant = tenant_create(actor=system("bench"), slug=f"one{{number}}", name=f"One {{number}}")
+    person_add(actor=system("bench"), tenant=tenant, email=f"a@one{{number}}.example", role="admin",
+               password="a long enough password")
+"""
+
+
+# So that a list has a page to show in every tenant.
+_POPULATE = """
+import django; django.setup()
+from web.shared.core.actor import system
+from web.shared.tenants.context import tenant_context
+from web.shared.tenants.queries import tenant_by_slug
+from web.tenant.contacts.services import contact_create
+for number in range({first}, {last}):
+    with tenant_context(tenant_by_slug(f"one{{number}}").pk):
+        for _ in range(20):
+            contact_create(actor=system("bench"), values={{"first_name": "Amina"}}, region="KE")
+"""
+
+
+def _create(environment: dict[str, str], first: int, last: int) -> None:
+    _python(environment, _CREATE.format(first=first, last=last))
+
+
+def _python(environment: dict[str, str], program: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True,
+        env={**environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+    )  # fmt: skip
+
+
+def _copy_database(stack: Stack, environment: dict[str, str]) -> dict[str, str]:
+    """The same two tenants in a database of their own; returns its environment."""
+    superuser = f"postgresql://postgres:{stack.keys['postgres']}@127.0.0.1:{stack.ports['postgres']}/postgres"
+    with psycopg.connect(superuser, autocommit=True) as link:
+        link.execute("CREATE DATABASE few TEMPLATE murima OWNER murima_owner")
+    return environment | {
+        name: urlunsplit(urlsplit(environment[name])._replace(path="/few")) for name in URLS
+    }
+
+
+def _migrate_all(environment: dict[str, str]) -> dict[str, float]:
+    """Set every schema back by one app, kill -9 the migration in the middle, and let it be resumed."""
+    with psycopg.connect(environment["MURIMA_DATABASE_OWNER_URL"], autocommit=True) as link:
+        rows = link.execute("SELECT schema_name FROM public.tenants_tenant").fetchall()
+        for (schema,) in rows:
+            tables = link.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'notifications%%'",
+                [schema],
+            ).fetchall()
+            names = ", ".join(f'{schema}."{table}"' for (table,) in tables)
+            link.execute(f"DROP TABLE {names} CASCADE".encode())
+            link.execute(f"DELETE FROM {schema}.django_migrations WHERE app = 'notifications'".encode())
+    started = time.monotonic()
+    process = _migrating(environment)
+    assert process.stdout is not None
+    before = 0
+    for _ in process.stdout:
+        before += 1
+        if before >= len(rows) // 2:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    states: list[str] = []
+    while not states:
+        process = _migrating(environment)
+        said, _ = process.communicate()
+        states = [json.loads(line)["state"] for line in said.splitlines()]
+    assert process.returncode == 0
+    return {
+        "migrated_before_the_kill": before,
+        "migrated_after_it": states.count("migrated"),
+        "seconds_to_migrate_one_app_everywhere": round(time.monotonic() - started, 1),
+    }
+
+
+def _migrating(environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "tenant_migrate", "--json"], cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, env={**environment, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+def _requests(
+    environments: dict[str, dict[str, str]], count: int, requests: int
+) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds of each request, by database and route. `few` asks its two tenants, `many` all of them."""
+    children = {name: _start_child(environment) for name, environment in environments.items()}
+    samples: dict[str, dict[str, list[float]]] = {name: {} for name in children}
+    tenants = {"few": 2, "many": count}
+    try:
+        for turn in range(-max(1, 2 * count // ROUND), requests // ROUND):
+            for name in sorted(children, reverse=bool(turn % 2)):
+                found = _ask(children[name], tenants[name], turn)
+                for route, milliseconds in found.items() if turn >= 0 else ():
+                    samples[name].setdefault(route, []).extend(milliseconds)
+    finally:
+        for child in children.values():
+            child.kill()
+            child.communicate()
+    return samples
+
+
+def _start_child(environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.many_tenants", "--child"], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+    )  # fmt: skip
+
+
+def _ask(child: subprocess.Popen[str], tenants: int, turn: int) -> dict[str, list[float]]:
+    assert child.stdin is not None and child.stdout is not None
+    child.stdin.write(json.dumps({"tenants": tenants, "turn": turn}) + "\n")
+    child.stdin.flush()
+    found: dict[str, list[float]] = json.loads(child.stdout.readline())
+    return found
+
+
+def _child() -> int:
+    """Answer each line of standard input with the milliseconds of ROUND requests of each route."""
+    import django
+
+    django.setup()
+    clients: dict[int, Any] = {}
+    place = 0
+    for line in sys.stdin:
+        asked = json.loads(line)
+        found: dict[str, list[float]] = {"me": [], "contacts": [], "contact_create": []}
+        for _ in range(ROUND):
+            number = place % asked["tenants"]
+            place += 1
+            client = clients.get(number) or clients.setdefault(number, _signed_in(number))
+            for route, samples in found.items():
+                started = time.perf_counter()
+                answer = _request(client, route)
+                samples.append((time.perf_counter() - started) * 1000)
+                assert answer.status_code in (200, 201), (route, answer.status_code, answer.content[:300])
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _signed_in(number: int) -> Any:
+    from tests.web.fixtures import ApiClient
+    from web.shared.accounts.models import User
+    from web.shared.tenants.context import public_context
+    from web.shared.tenants.queries import tenant_by_slug
+
+    tenant = tenant_by_slug(f"one{number}")
+    assert tenant is not None
+    with public_context():
+        user = User.objects.get(email=f"a@one{number}.example")
+    return ApiClient(f"one{number}.localhost").sign_in(user, tenant.pk)
+
+
+def _request(client: Any, route: str) -> Any:
+    if route == "me":
+        return client.get("/api/v1/auth/me/")
+    if route == "contacts":
+        return client.get("/api/v1/contacts/?limit=20")
+    return client.post("/api/v1/contacts/", {"first_name": "Amina", "last_name": "Otieno"})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
