@@ -7,10 +7,11 @@ class ReferenceDataConfig(AppConfig):
 
     def ready(self) -> None:
         from web.shared.tenants import provisioning
-        from web.tenant.reference_data import references, services
+        from web.tenant.reference_data import bulk, references, services
 
         references.users_by_field("reference_category", "items", "reference_data.ReferenceData", "category")
         references.users(
             "reference_item", "locations", count=services.pointing_by_code, move=services.move_by_code
         )
+        bulk.register()
         provisioning.step("reference_data", services.defaults_load)

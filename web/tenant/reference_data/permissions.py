@@ -20,3 +20,5 @@ for _name in ("case-category", "priority", "location", "category", "item"):
     route(f"reference_data:{_name}-usage", GET=REFERENCE_VIEW)
 for _name in ("case-category", "location", "item"):
     route(f"reference_data:{_name}-tree", GET=REFERENCE_VIEW)
+    route(f"reference_data:{_name}-imports", POST=REFERENCE_EDIT)
+    route(f"reference_data:{_name}-exports", POST=REFERENCE_VIEW)

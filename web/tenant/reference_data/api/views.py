@@ -17,6 +17,7 @@ from web.shared.api import etags
 from web.shared.api.filters import Filter
 from web.shared.api.problems import FieldError, Malformed
 from web.shared.api.viewsets import ResourceViewSet
+from web.shared.core.api.transfer_views import ExportView, ImportView
 from web.tenant.reference_data import queries, services, trees
 from web.tenant.reference_data.api.serializers import (
     CaseCategoryBody,
@@ -233,3 +234,39 @@ class ItemViewSet(TreeMixin, ReferenceViewSet):
     sort_fields = {**TIMES, "sort_order": "sort_order", "name": "name"}
     default_sort = "sort_order"
     tree_filters = ("root", "depth", "is_active", "category")
+
+
+class CaseCategoryImport(ImportView):
+    """Import case categories, as a job."""
+
+    kind = "case_categories.import"
+
+
+class CaseCategoryExport(ExportView):
+    """Export case categories, as a job."""
+
+    kind = "case_categories.export"
+
+
+class LocationImport(ImportView):
+    """Import places, as a job."""
+
+    kind = "locations.import"
+
+
+class LocationExport(ExportView):
+    """Export places, as a job."""
+
+    kind = "locations.export"
+
+
+class ItemImport(ImportView):
+    """Import items of lists, as a job."""
+
+    kind = "reference_items.import"
+
+
+class ItemExport(ExportView):
+    """Export items of lists, as a job."""
+
+    kind = "reference_items.export"
