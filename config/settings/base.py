@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from config.env import BASE, HOME, KIND, database, env, required
+from config.env import BASE, KIND, database, env, required
+from config.env import HOME as HOME
 
 SECRET_KEY = required("MURIMA_SECRET_KEY", development="development-only-" + "0" * 48)
 SECRET_KEY_FALLBACKS: list[str] = env.list("MURIMA_SECRET_KEY_FALLBACKS", default=[])

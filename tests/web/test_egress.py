@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -165,13 +166,16 @@ def test_the_socket_itself_refuses_an_address_that_was_not_checked(monkeypatch):
         assert real.requests == []
 
 
+def redirect(status, headers, request):
+    return web.Response(status=status, headers=headers)
+
+
 def test_redirects_are_not_followed(settings):
     with receiver() as inside, receiver() as real:
         settings.EGRESS_LOCAL_ORIGINS = [ORIGIN.format(real.port), ORIGIN.format(inside.port)]
         for status in (301, 302, 303, 307, 308):
-            real.answer = lambda request, status=status: web.Response(
-                status=status, headers={"Location": ORIGIN.format(inside.port)}
-            )
+            there = {"Location": ORIGIN.format(inside.port)}
+            real.answer = partial(redirect, status, there)
             answer = post(ORIGIN.format(real.port))
             assert answer.status == status and not answer.taken
         assert inside.requests == []

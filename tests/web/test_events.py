@@ -189,7 +189,7 @@ def test_draining_inside_a_longer_transaction_is_refused(tenant):
 
 
 def test_the_worker_is_woken_once_per_transaction_and_only_after_the_commit(tenant, monkeypatch):
-    woken = []
+    woken: list[str] = []
     monkeypatch.setattr(event_tasks, "wake_worker", woken.append)
     with transaction.atomic():
         happen(1, 2)

@@ -6,8 +6,12 @@ import csv
 import json
 import uuid
 from io import StringIO
+from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError
+from django.utils import timezone
 from rest_framework import serializers
 
 from web.shared.api.filters import Filter
@@ -156,14 +160,14 @@ def test_ndjson_is_read_line_by_line(tenant, admin, tmp_path):
 def test_an_import_killed_in_any_slice_goes_on_there_and_writes_no_row_twice(
     tenant, admin, tmp_path, monkeypatch, at
 ):
-    real, calls = transfer.Import.write, []
+    calls = []
     entry = transfer.imports["things.import"]
 
     def dies(rows, actor, on_conflict):
         calls.append(len(rows))
         written = write(rows, actor, on_conflict)
         if len(calls) == at:
-            raise jobs.OperationalError
+            raise OperationalError
         return written
 
     transfer.imports["things.import"] = transfer.Import(entry.row, dies, entry.cells, entry.columns)
@@ -174,12 +178,11 @@ def test_an_import_killed_in_any_slice_goes_on_there_and_writes_no_row_twice(
     )
     assert jobs.run(job.pk) == "busy"
     assert WebhookEndpoint.objects.count() == (at - 1) * 1000, "the slice that died left nothing"
-    Job.objects.update(lease_until=jobs.timezone.now())
+    Job.objects.update(lease_until=timezone.now())
     assert jobs.run(job.pk) == "done"
     job.refresh_from_db()
     assert counts(job) == (2500, 0, 0, 1) and WebhookEndpoint.objects.count() == 2500
     assert [one["row"] for one in refused(job)] == [2501]
-    assert real is not None
 
 
 def test_a_row_that_the_database_refuses_spoils_no_other(tenant, admin, tmp_path):
@@ -188,7 +191,7 @@ def test_a_row_that_the_database_refuses_spoils_no_other(tenant, admin, tmp_path
     def strict(rows, actor, on_conflict):
         if any(row.values["description"] == "thing 7" for row in rows):
             WebhookEndpoint.objects.create(secret=b"x", description="x")
-            raise transfer.IntegrityError
+            raise IntegrityError
         return write(rows, actor, on_conflict)
 
     transfer.imports["things.import"] = transfer.Import(entry.row, strict, entry.cells, entry.columns)
@@ -207,7 +210,7 @@ def test_a_row_that_the_database_refuses_spoils_no_other(tenant, admin, tmp_path
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused_at_once(tenant, admin, tmp_path, text, code):
-    with pytest.raises(transfer.DjangoValidationError) as refusal:
+    with pytest.raises(ValidationError) as refusal:
         bring(admin, tmp_path, text)
     assert refusal.value.code == code and Job.objects.count() == 0
 
@@ -275,7 +278,7 @@ def test_an_export_reads_all_in_slices_narrowed_by_its_filters_and_can_be_killed
         plain(self, *args, **kwargs)
         count.append(1)
         if len(count) == 4:
-            raise jobs.OperationalError
+            raise OperationalError
 
     monkeypatch.setattr(jobs.Handle, "progress", dies)
     job, _ = fetch(admin, user)
@@ -283,7 +286,7 @@ def test_an_export_reads_all_in_slices_narrowed_by_its_filters_and_can_be_killed
     path = files.tenant_path(jobs._tenant(), "jobs", job.pk, "output")
     with path.open("ab") as out:
         out.write(b"half a li")
-    Job.objects.update(lease_until=jobs.timezone.now())
+    Job.objects.update(lease_until=timezone.now())
     assert jobs.run(job.pk) == "done"
     rows = list(csv.reader(StringIO(path.read_text(), newline="")))
     assert len(rows) == 56 and len({row[0] for row in rows}) == 56
@@ -328,9 +331,9 @@ class TestViews:
         monkeypatch.setattr(registry, "routes", dict(registry.routes))
         registry.route("things-import", POST="webhooks.manage")
         registry.route("things-export", POST="webhooks.manage")
-        importing = type("Importing", (transfer_views.ImportView,), {"kind": "things.import"})
-        exporting = type("Exporting", (transfer_views.ExportView,), {"kind": "things.export"})
-        module = types.ModuleType("things_urls")
+        importing: Any = type("Importing", (transfer_views.ImportView,), {"kind": "things.import"})
+        exporting: Any = type("Exporting", (transfer_views.ExportView,), {"kind": "things.export"})
+        module: Any = types.ModuleType("things_urls")
         module.urlpatterns = [
             path("api/v1/things/imports/", importing.as_view(), name="things-import"),
             path("api/v1/things/exports/", exporting.as_view(), name="things-export"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from web.shared.core import files, job_tasks, jobs
@@ -84,7 +86,7 @@ def test_while_a_lease_runs_nobody_else_takes_the_job(tenant):
 
 def test_a_job_that_never_gets_on_is_given_up_and_one_that_does_is_not(tenant):
     def stuck(handle):
-        raise jobs.OperationalError
+        raise OperationalError
 
     jobs.kind("test.work", stuck)
     job = start()
@@ -98,7 +100,7 @@ def test_a_job_that_never_gets_on_is_given_up_and_one_that_does_is_not(tenant):
     def slow(handle):
         handle.progress(handle.turn)
         if handle.turn < 12:
-            raise jobs.OperationalError
+            raise OperationalError
 
     jobs.kind("test.slow", slow)
     job = start("test.slow")
@@ -176,7 +178,12 @@ class TestApi:
     @pytest.fixture(autouse=True)
     def parts(self, tenants, make_user, api, monkeypatch):
         self.tenants, self.make_user, self.api = tenants, make_user, api
-        jobs.kind("test.work", lambda handle: handle.output.write_bytes(b"a,b\r\n") and {"rows": 1})
+
+        def work(handle):
+            handle.output.write_bytes(b"a,b\r\n")
+            return {"rows": 1}
+
+        jobs.kind("test.work", work)
 
     def done(self, user, tenant=None):
         owner = tenant or self.tenants[0]
@@ -221,9 +228,9 @@ class TestApi:
         user = self.make_user("agent")
         job = self.done(user)
         url = self.api(user).get(f"{self.url}{job.pk}/result/").json()["url"]
-        now = files.time.time()
+        now = time.time()
         with monkeypatch.context() as later:
-            later.setattr(files.time, "time", lambda: now + 15 * 60 + 1)
+            later.setattr(time, "time", lambda: now + 15 * 60 + 1)
             assert self.api().get(url).status_code == 404
         for active in (False, True):
             with public_context():

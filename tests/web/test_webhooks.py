@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from django.utils import timezone
 
+from telephony.sealing import SealError
 from tests.web.api_cases import ResourceCases
 from tests.web.kit_receiver import receiver
 from web.shared.core import events, keys
@@ -114,7 +115,7 @@ def test_what_fails_is_tried_again_ever_later_and_then_given_up(tenant, real):
         waits.append(None if row.next_at is None else (row.next_at - before).total_seconds())
     assert waits[-1] is None and row.status == "failed"
     for wait, planned in zip(waits, sending.RETRIES, strict=False):
-        assert planned * 0.8 <= wait <= planned * 1.2 + 10
+        assert wait is not None and planned * 0.8 <= wait <= planned * 1.2 + 10
     assert sending.RETRIES[0] == 5 and sending.RETRIES[-1] == 24 * 3600
     assert push(tenant, later=True) == 0
     ids = {headers["webhook-id"] for _, headers, _ in real.requests}
@@ -196,11 +197,11 @@ def test_the_secret_lies_sealed_with_the_tenants_key_and_opens_nowhere_else(tena
     assert signatures.active(tenant.pk, made, timezone.now()) == [secret]
     keys.rotate(tenant.pk)
     assert signatures.active(tenant.pk, made, timezone.now()) == [secret]
-    with pytest.raises(signatures.sealed.SealError):
+    with pytest.raises(SealError):
         signatures.active(other_tenant.pk, made, timezone.now())
     other, _ = endpoint(real)
     other.secret = made.secret
-    with pytest.raises(signatures.sealed.SealError):
+    with pytest.raises(SealError):
         signatures.active(tenant.pk, other, timezone.now())
 
 
@@ -230,7 +231,7 @@ def test_what_is_due_is_swept_up_per_tenant(tenants, real, monkeypatch):
         endpoint(real)
         finish()
         events.drain(tenants[1].pk)
-    sent = []
+    sent: list[str] = []
     monkeypatch.setattr(tasks, "send", sent.append)
     assert tasks.sweep() == 1 and sent == [tenants[1].pk]
     assert tasks.deliver(tenants[1].pk) == 1 and tasks.sweep() == 0

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ def erase_files(contact_id: uuid.UUID, actor: Actor) -> int:
     """A person was erased: no finished job's files may still tell of them, and no export under way either."""
     ended = list(Job.objects.filter(expires_at__isnull=False).values_list("pk", flat=True))
     for pk in ended:
-        transaction.on_commit(lambda pk=pk: drop_files(pk), robust=True)
+        transaction.on_commit(partial(drop_files, pk), robust=True)
     Job.objects.filter(pk__in=ended).update(expires_at=None)
     for job in Job.objects.filter(state__in=OPEN, kind__endswith=".export"):
         cancel(job, actor=actor)

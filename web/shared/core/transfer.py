@@ -132,7 +132,7 @@ def _export(handle: jobs.Handle) -> dict[str, Any]:
 
 
 def _viewer(handle: jobs.Handle, code: str) -> Viewer:
-    user = User.objects.filter(pk=handle.created_by).first()
+    user = User.objects.filter(pk=handle.created_by).first() if handle.created_by else None
     membership = None if user is None else membership_of(user, handle.tenant_id)
     viewer = None if membership is None else viewer_of(membership)
     if viewer is None or not viewer.may(code):
@@ -260,7 +260,7 @@ def start_import(kind: str, *, actor: Actor, upload: Path, form: str, dry_run: b
 def _check_header(path: Path, columns: frozenset[str]) -> None:
     try:
         with path.open(encoding="utf-8-sig", newline="") as source:
-            header = next(_csv_reader(source), [])
+            header: list[str] = next(_csv_reader(source), [])
     except (UnicodeDecodeError, csv.Error):
         raise DjangoValidationError("The file is not CSV in UTF-8.", code="not_csv") from None
     strange = sorted(set(header) - columns)
@@ -399,7 +399,7 @@ def _count(handle: jobs.Handle) -> int:
 def _csv_rows(path: Path) -> Iterator[dict[str, str] | str]:
     with path.open(encoding="utf-8-sig", newline="") as source:
         reader = _csv_reader(source)
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
         for cells in reader:
             if not cells:
                 continue

@@ -125,7 +125,7 @@ class JobFileView(ApiView):
             signed = files.verify(token, tenant_id, jobs.AREA)
         except files.BadToken:
             raise NotFound() from None
-        user = User.objects.filter(pk=signed.user_id).first()
+        user = User.objects.filter(pk=signed.user_id).first() if signed.user_id else None
         membership = None if user is None else membership_of(user, tenant_id)
         if membership is None:
             raise NotFound()

@@ -1,9 +1,11 @@
+from typing import Any
+
 from django.urls import path
 
 from web.shared.core.api.webhook_views import DeliveryViewSet, WebhookViewSet
 
 app_name = "webhooks"
-_DETAIL = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+_DETAIL: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 _DELIVERIES = "<str:webhook>/deliveries/"
 urlpatterns = [
     path("", WebhookViewSet.as_view({"get": "list", "post": "create"}), name="webhook-list"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -136,7 +137,7 @@ class DeliveryViewSet(ListMixin, RetrieveMixin, BaseViewSet):
     def _endpoint(self) -> WebhookEndpoint:
         try:
             return WebhookEndpoint.objects.get(pk=self.kwargs["webhook"])
-        except (WebhookEndpoint.DoesNotExist, ValueError, services.ValidationError):
+        except (WebhookEndpoint.DoesNotExist, ValueError, ValidationError):
             raise NotFound() from None
 
     @extend_schema(request=None, responses={202: DeliveryBody})
