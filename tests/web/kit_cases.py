@@ -49,7 +49,9 @@ class CaseCases(ResourceCases):
 
     @pytest.fixture(autouse=True)
     def _categories(self, _parts: Any) -> None:
-        self.types, self.cases, self.made = {}, {}, {}
+        self.types: dict[str, Any] = {}
+        self.cases: dict[str, Any] = {}
+        self.made: dict[str, str] = {}
         for tenant in self.tenants:
             with tenant_context(tenant.pk):
                 self.types[tenant.pk] = category()
@@ -57,9 +59,9 @@ class CaseCases(ResourceCases):
                     self.cases[tenant.pk] = case()
         mine = self.tenants[0].pk
         if self.nested:
-            self.url = self._url(mine)
+            self.__dict__["url"] = self._url(mine)
         if "case_type" in self.created:
-            self.created = {**self.created, "case_type": str(self.types[mine].pk)}
+            self.__dict__["created"] = {**self.created, "case_type": str(self.types[mine].pk)}
 
     def _url(self, tenant_id: str) -> str:
         return f"/api/v1/cases/{self.cases[tenant_id].pk}/{self.nested}/"

@@ -179,7 +179,9 @@ def test_custom_fields_obey_the_pinned_version_of_the_form(tenant, worker, make_
     below = kit.category(parent=top)
     first = boss.post(f"{URL}forms/", {"case_type": str(top.pk), "schema": FORM})
     assert (
-        first.status_code == 201 and first.json()["version"] == 1 and first.json()["sensitive"] == ["status"]
+        first.status_code == 201
+        and first.json()["version"] == 1
+        and first.json()["sensitive_fields"] == ["status"]
     )
     body = {"title": "x", "case_type": str(below.pk)}
     refused = worker.post(URL, {**body, "custom_fields": {"age": "ten", "county": "Nairobi"}})

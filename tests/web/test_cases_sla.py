@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -128,7 +129,7 @@ def test_the_resolution_clock_measures_open_time_spent_working(told, calendar, h
     if used < target:
         assert clock.breached is None
     if clock.state == "running" and clock.breached is None and clock.due is not None:
-        assert clock.due >= now and clock.warn <= clock.due
+        assert clock.due >= now and clock.warn is not None and clock.warn <= clock.due
 
 
 @settings(max_examples=200, deadline=None)
@@ -166,7 +167,7 @@ def clock(case, kind="resolution"):
 
 def happened(kind, about, **data):
     data.setdefault("case", str(about.pk))
-    row = SimpleNamespace(id=uuid7(), type=kind, object_id=uuid7(), at=timezone.now(), data=data)
+    row: Any = SimpleNamespace(id=uuid7(), type=kind, object_id=uuid7(), at=timezone.now(), data=data)
     sla.consume([row])
 
 

@@ -90,7 +90,8 @@ def held(contact_id: uuid.UUID) -> str | None:
 def move(from_id: uuid.UUID, to_id: uuid.UUID) -> dict[str, list[str]]:
     """Give the parts of one contact to another; a part that the other has already is set aside."""
     theirs = set(CaseParty.objects.filter(contact_id=to_id).values_list("case_id", "role"))
-    moved, aside = [], []
+    moved: list[uuid.UUID] = []
+    aside: list[uuid.UUID] = []
     for part in CaseParty.objects.filter(contact_id=from_id).order_by("pk"):
         (aside if (part.case_id, part.role) in theirs else moved).append(part.pk)
         theirs.add((part.case_id, part.role))

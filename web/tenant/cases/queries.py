@@ -26,13 +26,19 @@ def visible(queryset: QuerySet[Case], viewer: Viewer) -> QuerySet[Case]:
     condition = viewer.condition(permissions.VIEW, *OWNERS)
     if condition is None:
         return queryset.none()
-    watched = Q(pk__in=CaseWatcher.objects.filter(user_id=viewer.user_id).values("case_id"))
+    watched = _watched(viewer)
     if condition:
         queryset = queryset.filter(condition | watched)
     if not viewer.may(permissions.VIEW_RESTRICTED):
         mine = Q(assigned_to_id=viewer.user_id) | watched
         queryset = queryset.filter(~Q(confidentiality=Confidentiality.RESTRICTED) | mine)
     return queryset
+
+
+def _watched(viewer: Viewer) -> Q:
+    if viewer.user_id is None:
+        return Q(pk__in=[])
+    return Q(pk__in=CaseWatcher.objects.filter(user_id=viewer.user_id).values("case_id"))
 
 
 def changeable(queryset: QuerySet[Case], viewer: Viewer, code: str) -> QuerySet[Case]:
@@ -65,7 +71,7 @@ def watched_by(queryset: QuerySet[Case], text: str, viewer: Viewer) -> QuerySet[
     """`me`."""
     if text != "me":
         raise ValueError("me")
-    return queryset.filter(pk__in=CaseWatcher.objects.filter(user_id=viewer.user_id).values("case_id"))
+    return queryset.filter(_watched(viewer))
 
 
 def of_type(queryset: QuerySet[Case], text: str) -> QuerySet[Case]:

@@ -144,10 +144,10 @@ class EntryBody(Body):
     kind = serializers.CharField()
     id = serializers.UUIDField()
     actor_id = serializers.UUIDField(allow_null=True)
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]
 
 
 class TimelineBody(Body):
-    data = EntryBody(many=True)
+    data = EntryBody(many=True)  # type: ignore[assignment]
     next_cursor = serializers.CharField(allow_null=True)
     has_more = serializers.BooleanField()

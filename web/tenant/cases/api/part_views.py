@@ -14,7 +14,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.accounts.registry import code_for_route
 from web.shared.api.filters import Filter
 from web.shared.api.problems import Forbidden, NotFound
 from web.shared.api.viewsets import (
@@ -35,6 +34,7 @@ from web.tenant.cases.api.part_serializers import (
     NoteVersionBody,
     WatcherBody,
 )
+from web.tenant.cases.api.scope import code_of_route
 from web.tenant.cases.api.serializers import PartyBody
 from web.tenant.cases.models import Case, CaseHistory, CaseLink, CaseMerge, CaseNote, CaseParty, CaseWatcher
 from web.tenant.cases.permissions import EDIT_NOTES
@@ -48,8 +48,7 @@ class OfCase(BaseViewSet):
     def case(self) -> Case:
         if getattr(self, "swagger_fake_view", False):
             return Case()
-        request: Any = self.request
-        code = code_for_route(request.resolver_match.view_name, str(request.method)) or ""
+        code = code_of_route(self.request)
         try:
             pk = uuid.UUID(self.kwargs["case_id"])
             return queries.changeable(Case.objects.all(), self.viewer, code).get(pk=pk)

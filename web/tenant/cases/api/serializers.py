@@ -22,7 +22,7 @@ from web.shared.api.serializers import Body, ModelBody
 from web.shared.core.viewer import Viewer
 from web.tenant.cases import forms, permissions, queries
 from web.tenant.cases.api.fields import Choice, EntityId
-from web.tenant.cases.choices import CaseStatus, PartyRole
+from web.tenant.cases.choices import CasePriority, CaseStatus, PartyRole
 from web.tenant.cases.models import MAX_TAG_LENGTH, MAX_TAGS, Case, CaseParty, CaseSla, CaseTypeForm
 from web.tenant.cases.services.assigning import LEASE_MINUTES, MAX_LEASE, MIN_LEASE
 from web.tenant.cases.services.bulk import ACTIONS, MAX_IDS
@@ -268,8 +268,8 @@ class BulkBody(Body):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         action, value = attrs["action"], attrs["value"]
-        known = {"status": CaseStatus.values, "priority": list(Case._meta.get_field("priority").flatchoices)}
-        choices = [one if isinstance(one, str) else one[0] for one in known.get(action, [])]
+        known: dict[str, list[str]] = {"status": CaseStatus.values, "priority": CasePriority.values}
+        choices = known.get(action, [])
         if action in known and value not in choices:
             raise serializers.ValidationError(
                 {"value": f"One of: {', '.join(choices)}."}, code="invalid_choice"

@@ -16,11 +16,11 @@ _TIMES = ["created_by", "created_at", "updated_at"]
 
 class FormBody(ModelBody):
     case_type = Choice(queryset=reference.rows("case_category").none())
-    sensitive = serializers.SerializerMethodField()
+    sensitive_fields = serializers.SerializerMethodField()
 
     class Meta:
         model = CaseTypeForm
-        fields = ["id", "case_type", "version", "schema", "sensitive", "created_by", "created_at"]
+        fields = ["id", "case_type", "version", "schema", "sensitive_fields", "created_by", "created_at"]
         read_only_fields = ["id", "version", "created_by", "created_at"]
 
     def get_fields(self) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class FormBody(ModelBody):
             fields["case_type"].queryset = reference.rows("case_category")
         return fields
 
-    def get_sensitive(self, form: CaseTypeForm) -> list[str]:
+    def get_sensitive_fields(self, form: CaseTypeForm) -> list[str]:
         return sorted(form.sensitive)
 
 

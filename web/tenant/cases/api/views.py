@@ -12,11 +12,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.accounts.registry import code_for_route
 from web.shared.api.filters import Filter
 from web.shared.api.viewsets import ResourceViewSet
 from web.tenant.cases import queries, search
 from web.tenant.cases.api.part_serializers import MergeBody, MergeInto, TimelineBody
+from web.tenant.cases.api.scope import code_of_route
 from web.tenant.cases.api.serializers import (
     AssignBody,
     BulkAnswer,
@@ -52,7 +52,7 @@ class CaseViewSet(ResourceViewSet):
         return case_filters(getattr(self, "request", None) and self.viewer)
 
     def visible(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        code = code_for_route(self.request.resolver_match.view_name, str(self.request.method)) or ""
+        code = code_of_route(self.request)
         return queries.with_lists(queries.changeable(queryset, self.viewer, code))
 
     def perform_create(self, values: dict[str, Any]) -> Case:

@@ -97,14 +97,16 @@ def _move(loser: Case, winner: Case) -> dict[str, Any]:
     """Move rows; returns the ids of those that moved, and of parties that were primary."""
     had = set(CaseParty.objects.filter(case=winner, contact__isnull=False).values_list("contact_id", "role"))
     has_primary = CaseParty.objects.filter(case=winner, is_primary=True).exists()
-    parties, primary = [], None
+    parties: list[uuid.UUID] = []
+    primary: uuid.UUID | None = None
     for party in CaseParty.objects.select_for_update().filter(case=loser).order_by("pk"):
         if (party.contact_id, party.role) in had:
             continue
         parties.append(party.pk)
         if party.is_primary and has_primary:
             primary = party.pk
-    CaseParty.objects.filter(pk=primary).update(is_primary=False)
+    if primary is not None:
+        CaseParty.objects.filter(pk=primary).update(is_primary=False)
     CaseParty.objects.filter(pk__in=parties).update(case=winner)
     watching = CaseWatcher.objects.filter(case=winner).values_list("user_id", flat=True)
     watchers = _ids(CaseWatcher.objects.filter(case=loser).exclude(user_id__in=list(watching)))
