@@ -34,8 +34,8 @@ NUMBER = "+254733111222"
 
 @pytest.fixture
 def home(tmp_path: Path, settings: Any) -> Path:
-    settings.DATA_ROOT = tmp_path / "data"
-    return Path(settings.DATA_ROOT)
+    settings.HOME = tmp_path
+    return tmp_path / "data"
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import msgspec
 from django.apps import apps
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -26,6 +25,7 @@ from web.shared.core import log as facts
 from web.shared.core.stores import redis_client
 from web.shared.platform_admin.models import HealthStatus, SystemHealth
 from web.shared.tenants.context import public_context, tenant_context
+from web.shared.tenants.erasures import data_root
 from web.shared.tenants.keys import redis_key
 from web.shared.tenants.queries import tenant_ids
 from web.shared.tenants.versions import public_version, tenant_versions
@@ -194,8 +194,10 @@ def _intake() -> Seen:
 
 
 def _disk() -> Seen:
-    settings.DATA_ROOT.mkdir(parents=True, exist_ok=True)
-    usage = shutil.disk_usage(settings.DATA_ROOT)
+    place = data_root()
+    while not place.exists():
+        place = place.parent
+    usage = shutil.disk_usage(place)
     share = usage.free / usage.total if usage.total else 0.0
     status = CRITICAL if share < DISK_CRITICAL else WARNING if share < DISK_WARNING else HEALTHY
     return status, {"free_bytes": usage.free, "total_bytes": usage.total, "free_share": round(share, 3)}

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
 from web.shared.core import parties
 from web.shared.core.actor import Actor
+from web.shared.core.files import tenant_root
 from web.shared.core.log import rows_of
+from web.shared.tenants.clone import TEMPLATE
 from web.shared.tenants.context import public_context, tenant_context
 from web.shared.tenants.ids import as_tenant_id
 from web.shared.tenants.models import ErasureRecord
@@ -81,8 +82,13 @@ def note_parties(tenant_id: str) -> int:
     return len(found)
 
 
+def data_root() -> Path:
+    """The directory that holds the tenants' ones, and what belongs to them and lies outside."""
+    return tenant_root(TEMPLATE).parents[1]
+
+
 def ledger_path() -> Path:
-    return Path(settings.DATA_ROOT) / "erasures.jsonl"
+    return data_root() / "erasures.jsonl"
 
 
 def _append(found: Iterable[Erased]) -> None:

@@ -7,6 +7,7 @@ A backup is a directory:
     <tenant>/schema.dump            pg_dump's custom format of the tenant's schema
     <tenant>/shared/<table>.copy    the tenant's rows of each shared table, and the accounts they need
     <tenant>/files.tar              what lies under MURIMA_HOME/data/tenants/<tenant>
+    <tenant>/anchors.jsonl          the anchors of its audit trail's seals, where there are any
     platform/shared/<table>.copy    with --all: shared rows that belong to no tenant
 
 Dump and rows are of one instant (a snapshot of the database). Keys are in it as they are in the database,

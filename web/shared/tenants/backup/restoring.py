@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 import structlog
 from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
 from psycopg import sql
 
 from web.shared.core import audit, published
@@ -30,6 +31,7 @@ from web.shared.tenants import erasures, schemas
 from web.shared.tenants.backup import clocks, servers
 from web.shared.tenants.backup import manifest as papers
 from web.shared.tenants.backup.manifest import Manifest, TenantPart
+from web.shared.tenants.backup.saving import anchors
 from web.shared.tenants.backup.tables import KEPT_AS_THEY_ARE, TENANTS, USERS, Shared
 from web.shared.tenants.clone import grants_like_template
 from web.shared.tenants.context import public_context
@@ -107,6 +109,7 @@ def _finish(root: Path, part: TenantPart, status: str, actor: Actor) -> int:
     """What makes a restored tenant whole; each step may be repeated."""
     schemas.migrate(part.id)
     clocks.settle(part.id)
+    _anchors(root / part.id / "anchors.jsonl", anchors(part.id))
     with owner_connection():
         grants_like_template(part.id)
     erasures.merge(part.id, erasures.read_file(root / "erasures.jsonl"))
@@ -126,6 +129,16 @@ def _finish(root: Path, part: TenantPart, status: str, actor: Actor) -> int:
         audit.record(actor=actor, action="restore", obj=tenant)
         published.notify(f"tenant {part.id} {status}")
     return erased
+
+
+def _anchors(source: Path, target: Path) -> None:
+    """The restored audit trail ends where the backup does, and so must its anchors. Those of the trail that
+    was replaced stay beside them, and the platform's own trail says that it was."""
+    if target.is_file() and not (source.is_file() and source.read_bytes() == target.read_bytes()):
+        target.rename(target.with_name(f"{target.name}.replaced-{timezone.now():%Y%m%dT%H%M%S}"))
+    if source.is_file():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 # --- schema and files ---------------------------------------------------------------------------------------

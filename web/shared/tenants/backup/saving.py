@@ -90,7 +90,14 @@ def _tenant(
         part.tables[rows.table] = shared.columns(rows.table)
         part.rows[rows.table] = _copy_out(link, shared, rows, values, folder)
     _files(tenant_root(tenant.id), root / tenant.id / "files.tar")
+    if anchors(tenant.id).is_file():
+        shutil.copyfile(anchors(tenant.id), root / tenant.id / "anchors.jsonl")
     return part
+
+
+def anchors(tenant_id: str) -> Path:
+    """Where the daily anchors of this tenant's audit trail lie."""
+    return erasures.data_root() / "anchors" / f"{tenant_id}.jsonl"
 
 
 def _copy_out(
