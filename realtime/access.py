@@ -1,6 +1,6 @@
 """From Django's writes about people to their open sockets: look at your rights again, now.
 
-Signals of the accounts' rows (named by label; nothing is imported or read here) become a message to the
+Signals of the accounts' rows (named by label; no row is read here) become a message to the
 sockets concerned, after the commit. It is best effort: sockets look again every minute by themselves.
 """
 
@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from realtime import groups
+from web.shared.accounts.signals import tokens_revoked
 from web.shared.tenants.ids import is_tenant_id
 
 log = structlog.get_logger(__name__)
@@ -29,12 +30,17 @@ def connect() -> None:
         each.connect(_role, sender="accounts.TenantRole", weak=False)
     post_save.connect(_user, sender="accounts.User", weak=False)
     post_save.connect(_tenant, sender="tenants.Tenant", weak=False)
+    tokens_revoked.connect(_tokens_gone, weak=False)
 
 
 def _session_gone(instance: Any, **_: Any) -> None:
     # A session of the platform's own host opens no socket.
     if instance.user_id is not None and is_tenant_id(instance.tenant_id):
         _announce(groups.member(instance.tenant_id, instance.user_id))
+
+
+def _tokens_gone(tenant_id: str, user_id: Any, **_: Any) -> None:
+    _announce(groups.member(tenant_id, user_id))
 
 
 def _membership(instance: Any, **_: Any) -> None:

@@ -12,7 +12,7 @@ The answer to who somebody is and what they may do is read from the database at 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from types import SimpleNamespace
@@ -24,6 +24,7 @@ from django.conf import settings
 from realtime.messages import CLOSE_CODES, SUBPROTOCOL, TenantCard, UserCard
 from web.shared.accounts import tickets
 from web.shared.accounts.middleware import session_user
+from web.shared.accounts.queries import proof_stands
 from web.shared.tenants.context import public_db, tenant_db
 from web.shared.tenants.queries import tenant_by_host, tenant_ids
 from web.tenant.calls import queries
@@ -47,6 +48,8 @@ class Visitor:
     card: UserCard
     session: str | None
     """Key of the session that the cookie named; None when a ticket opened the socket."""
+    proof: str = ""
+    """The sign-in that asked for the ticket: the socket ends with it."""
 
     def may(self, code: str) -> bool:
         return code in self.card.permissions
@@ -65,11 +68,11 @@ async def admit(scope: dict[str, Any]) -> Visitor:
     tenant = await public_db(_tenant, host.rpartition(":")[0] if ":" in host else host)
     if tenant is None:
         raise Refused(CLOSE_CODES["FORBIDDEN"], said=False)
-    user, session = await _who(scope, tenant, ticket)
+    user, session, proof = await _who(scope, tenant, ticket)
     card = await tenant_db(tenant.id, _card, user) if user is not None else None
     if user is None or card is None:
         raise Refused(CLOSE_CODES["NOT_SIGNED_IN"], said=True)
-    return Visitor(tenant=tenant, user=user, card=card, session=session)
+    return Visitor(tenant=tenant, user=user, card=card, session=session, proof=proof)
 
 
 async def look_again(visitor: Visitor) -> Visitor | None:
@@ -78,10 +81,14 @@ async def look_again(visitor: Visitor) -> Visitor | None:
         user = await tenant_db(visitor.tenant.id, _session_user, visitor.session, visitor.tenant.id)
         if user != visitor.user:
             return None
+    if visitor.proof and not await tenant_db(
+        visitor.tenant.id, proof_stands, visitor.tenant.id, visitor.user, visitor.proof
+    ):
+        return None
     active = await tenant_db(visitor.tenant.id, _card_while_active, visitor.tenant.id, visitor.user)
     if active is None:
         return None
-    return Visitor(tenant=visitor.tenant, user=visitor.user, card=active, session=visitor.session)
+    return replace(visitor, card=active)
 
 
 def one_header(scope: dict[str, Any], name: bytes) -> str:
@@ -103,13 +110,15 @@ def origin_fits(origin: str, host: str) -> bool:
 
 async def _who(
     scope: dict[str, Any], tenant: TenantCard, ticket: str | None
-) -> tuple[UUID | None, str | None]:
+) -> tuple[UUID | None, str | None, str]:
+    """(user, key of the session, sign-in behind the ticket)."""
     if ticket is not None:
-        return await tenant_db(tenant.id, tickets.redeem, tenant.id, ticket), None
+        user, proof = await tenant_db(tenant.id, _ticket_user, tenant.id, ticket)
+        return user, None, proof
     key = _cookie(scope)
     if key is None:
-        return None, None
-    return await tenant_db(tenant.id, _session_user, key, tenant.id), key
+        return None, None, ""
+    return await tenant_db(tenant.id, _session_user, key, tenant.id), key, ""
 
 
 def _cookie(scope: dict[str, Any]) -> str | None:
@@ -138,6 +147,14 @@ def _session_user(key: str, tenant: str) -> UUID | None:
     request = SimpleNamespace(session=store(key), tenant=SimpleNamespace(pk=tenant))
     user = session_user(request)
     return user.pk if user.is_authenticated else None
+
+
+def _ticket_user(tenant: str, ticket: str) -> tuple[UUID | None, str]:
+    """Whom a ticket admits, while the sign-in that asked for it stands."""
+    found = tickets.redeem_with_proof(tenant, ticket)
+    if found is None or (found[1] and not proof_stands(tenant, *found)):
+        return None, ""
+    return found
 
 
 def _card(user: UUID) -> UserCard | None:

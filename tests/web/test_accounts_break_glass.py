@@ -10,7 +10,6 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from tests.web.fixtures import PASSWORD, TENANTS, ApiClient
-from web.shared.accounts import break_glass
 from web.shared.accounts.models import BreakGlass, PlatformRole, Session, User
 from web.shared.accounts.queries import platform_codes
 from web.shared.core.models import PlatformAuditEvent
@@ -207,7 +206,7 @@ def test_what_cannot_be_written_down_does_not_happen(platform, api, monkeypatch)
     def broken(*_, **__):
         raise OSError("the trail is full")
 
-    monkeypatch.setattr(break_glass.audit, "record", broken)
+    monkeypatch.setattr("web.shared.accounts.break_glass.audit.record", broken)
     guest.raise_request_exception = False
     assert guest.post(CONTACTS, {"first_name": "New"}).status_code == 500
     monkeypatch.undo()

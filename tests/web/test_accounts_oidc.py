@@ -80,7 +80,8 @@ def set_up(admin, idp, **values) -> dict[str, Any]:
     }  # fmt: skip
     answer = admin.post(PROVIDERS, body)
     assert answer.status_code == 201, answer.content
-    return answer.json()
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def visit(url: str) -> str:
@@ -104,7 +105,7 @@ def go(client, after: str = "") -> Any:
 
 def reason(answer) -> str:
     assert answer.status_code == 302, answer.content
-    return parse_qs(urlsplit(answer["Location"]).query).get("sign_in_error", [""])[0]
+    return str(parse_qs(urlsplit(answer["Location"]).query).get("sign_in_error", [""])[0])
 
 
 def refused(client, why: str) -> bool:

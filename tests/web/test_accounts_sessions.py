@@ -108,7 +108,11 @@ def test_a_session_is_marked_as_seen_once_a_minute(make_user, api):
     client.get(ME, REMOTE_ADDR="198.51.100.4")
     with public_context():
         row = Session.objects.get(user=user)
-    assert row.last_seen_at > earlier + timedelta(minutes=4) and row.ip_address == "198.51.100.4"
+    assert (
+        row.last_seen_at
+        and row.last_seen_at > earlier + timedelta(minutes=4)
+        and row.ip_address == "198.51.100.4"
+    )
     assert client.get(LIST).json()["data"][0]["id"] == str(row.public_id)
 
 

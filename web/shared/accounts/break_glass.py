@@ -56,7 +56,7 @@ def enter(*, tenant_id: str, token: str) -> BreakGlass:
     """The door behind an entry's secret, which is used up. LinkRefused."""
     now = timezone.now()
     with transaction.atomic():
-        row = (
+        row: BreakGlass | None = (
             _open_ones(now)
             .select_for_update(of=("self",))
             .select_related("user")
@@ -149,12 +149,21 @@ def _both(actor: Actor, row: BreakGlass, action: str) -> None:
 
 
 def _record(actor: Actor, row_id: uuid.UUID, tenant_id: str, action: str, changes: dict[str, Any]) -> None:
-    about = {"object_type": "accounts.breakglass", "object_id": str(row_id), "action": f"breakglass_{action}"}
     with transaction.atomic():
         with public_context():
-            audit.record(actor=actor, **about, changes={**changes, "tenant": tenant_id})
+            _write(actor, row_id, action, {**changes, "tenant": tenant_id})
         with tenant_context(tenant_id):
-            audit.record(actor=_platform(actor), **about, changes=changes)
+            _write(_platform(actor), row_id, action, changes)
+
+
+def _write(actor: Actor, row_id: uuid.UUID, action: str, changes: dict[str, Any]) -> None:
+    audit.record(
+        actor=actor,
+        action=f"breakglass_{action}",
+        object_type="accounts.breakglass",
+        object_id=str(row_id),
+        changes=changes,
+    )
 
 
 def _platform(actor: Actor) -> Actor:

@@ -80,6 +80,8 @@ def origin_of(tenant_id: str) -> str:
 
 
 def _invitation(row: OutgoingMail) -> EmailMessage | None:
+    if row.object_id is None:
+        return None
     invitation = (
         TenantInvitation.objects.select_related("tenant")
         .filter(pk=row.object_id, is_accepted=False, withdrawn_at=None, expires_at__gt=timezone.now())

@@ -5,8 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.utils import timezone
+
 from web.shared.accounts import registry
-from web.shared.accounts.models import PlatformRole, TeamMember, TenantMembership, User
+from web.shared.accounts.models import (
+    PlatformRole,
+    Session,
+    TeamMember,
+    TenantMembership,
+    TokenFamily,
+    User,
+)
 from web.shared.tenants.ids import PUBLIC
 
 
@@ -66,6 +75,23 @@ def team_user_ids(tenant_id: str, user_id: uuid.UUID) -> frozenset[uuid.UUID]:
         team__tenant_id=tenant_id, team__is_active=True, team__members__user_id=user_id
     )
     return frozenset(mates.values_list("user_id", flat=True))
+
+
+def proof_of(session_id: uuid.UUID | None, family_id: uuid.UUID | None) -> str:
+    """The name of a sign-in, as a ticket carries it."""
+    if family_id is not None:
+        return f"family:{family_id}"
+    return "" if session_id is None else f"session:{session_id}"
+
+
+def proof_stands(tenant_id: str, user_id: uuid.UUID, proof: str) -> bool:
+    """Whether the sign-in of this name is alive and this person's in this tenant. One query."""
+    kind, _, name = proof.partition(":")
+    mine: dict[str, Any] = {"user_id": user_id, "tenant_id": tenant_id}
+    if kind == "family":
+        return TokenFamily.objects.filter(**mine, pk=name, revoked_at=None).exists()
+    alive = Session.objects.filter(**mine, expire_date__gt=timezone.now())
+    return kind == "session" and alive.filter(public_id=name).exists()
 
 
 def platform_codes(user: User) -> frozenset[str]:

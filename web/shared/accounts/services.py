@@ -68,6 +68,7 @@ def user_deactivate(*, actor: Actor, user: User) -> None:
 
 def _end_everything(user: User, *, because: str) -> None:
     Session.objects.filter(user=user).delete()
+    # Sockets of the person look again because the user's row was saved.
     TokenFamily.objects.filter(user=user, revoked_at=None).update(
         revoked_at=timezone.now(), revoked_because=because
     )

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from web.shared.accounts.models import Session, TokenFamily, User
+from web.shared.accounts.signals import tokens_revoked
 from web.shared.core import audit
 from web.shared.core.actor import Actor
 
@@ -70,7 +71,7 @@ def end_one(*, actor: Actor, user: User, tenant_id: str, sign_in: uuid.UUID) -> 
 def end_others(*, actor: Actor, user: User, tenant_id: str, current: uuid.UUID | None) -> int:
     """End all of this person's sign-ins here but the current one; returns how many."""
     with transaction.atomic():
-        ended = _browsers(user, tenant_id).exclude(public_id=current).delete()[0]
+        ended = int(_browsers(user, tenant_id).exclude(public_id=current).delete()[0])
         ended += _revoke(_families(user, tenant_id).exclude(pk=current), "ended by its owner")
         audit.record(actor=actor, action="end_others", obj=user, changes={"ended": ended})
     return ended
@@ -104,7 +105,10 @@ def _families(user: User, tenant_id: str) -> Any:
 
 
 def _revoke(families: Any, because: str) -> int:
-    ids = list(families.values_list("pk", flat=True))
-    return int(
-        TokenFamily.objects.filter(pk__in=ids).update(revoked_at=timezone.now(), revoked_because=because)
+    rows = list(families.values_list("pk", "tenant_id", "user_id"))
+    ended = TokenFamily.objects.filter(pk__in=[row[0] for row in rows]).update(
+        revoked_at=timezone.now(), revoked_because=because
     )
+    for tenant_id, user_id in {row[1:] for row in rows}:
+        tokens_revoked.send(sender=TokenFamily, tenant_id=tenant_id, user_id=user_id)
+    return ended

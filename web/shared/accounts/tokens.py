@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from web.shared.accounts import signing
 from web.shared.accounts.models import RefreshToken, TokenFamily, User
+from web.shared.accounts.signals import tokens_revoked
 from web.shared.api.problems import BadToken
 
 ISSUER = "murima"
@@ -76,6 +77,7 @@ def revoke(family: TokenFamily, *, because: str) -> None:
     TokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(
         revoked_at=timezone.now(), revoked_because=because
     )
+    tokens_revoked.send(sender=TokenFamily, tenant_id=family.tenant_id, user_id=family.user_id)
 
 
 def family_of_refresh(refresh_token: str, tenant_id: str) -> TokenFamily | None:

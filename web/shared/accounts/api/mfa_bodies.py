@@ -32,7 +32,7 @@ class MfaAnswer(Body):
     totp = serializers.BooleanField()
     passkeys = PasskeyBody(many=True)
     recovery_codes_left = serializers.IntegerField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
 
 
 class TotpAnswer(Body):
@@ -61,7 +61,7 @@ class RegistrationBody(AssertionBody):
 
 
 class PasskeysAnswer(Body):
-    data = PasskeyBody(many=True)
+    data = PasskeyBody(many=True)  # type: ignore[assignment]
 
 
 class PolicyBody(Body):
@@ -97,7 +97,7 @@ class SignInPlace(Body):
 
 
 class SignInPlaces(Body):
-    data = SignInPlace(many=True)
+    data = SignInPlace(many=True)  # type: ignore[assignment]
 
 
 def shown(body: type[Body], values: Any) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class ProviderChoice(Body):
 
 
 class ProviderChoices(Body):
-    data = ProviderChoice(many=True)
+    data = ProviderChoice(many=True)  # type: ignore[assignment]
 
 
 class ChoicesView(ApiView):

@@ -132,11 +132,11 @@ class TeamBody(ModelBody):
 
 class PermissionBody(Body):
     code = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
 
 
 class PermissionsAnswer(Body):
-    data = PermissionBody(many=True)
+    data = PermissionBody(many=True)  # type: ignore[assignment]
 
 
 class InvitationBody(ModelBody):

@@ -59,7 +59,7 @@ def _named(queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
 
 
 def _in_team(queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
-    field = TeamMember._meta.get_field("team").target_field  # type: ignore[union-attr]
+    field = TeamMember._meta.get_field("team").target_field
     found = TeamMember.objects.filter(team_id=field.to_python(text), user=OuterRef("user"))
     return queryset.filter(Exists(found.filter(team__tenant=OuterRef("tenant"))))
 
@@ -97,7 +97,8 @@ class UserViewSet(OfTenant, ListMixin, RetrieveMixin, UpdateMixin, DestroyMixin,
             is_active=values.get("is_active"),
             teams=bodies.uuids(values.get("teams")),
         )
-        return self.get_queryset().get(pk=row.pk)
+        changed: TenantMembership = self.get_queryset().get(pk=row.pk)
+        return changed
 
     def perform_destroy(self, row: TenantMembership) -> None:
         people.membership_change(actor=self.actor, membership=row, grantor=self.grantor, is_active=False)
@@ -156,15 +157,19 @@ class TeamViewSet(OfTenant, ResourceViewSet):
         made = people.team_create(
             actor=self.actor, tenant_id=self.tenant_id, name=values["name"], members=members
         )
-        return self.get_queryset().get(pk=made.pk)
+        return self._shown(made)
 
     def perform_update(self, row: Team, values: dict[str, Any]) -> Team:
         members = bodies.uuids(values.pop("member_ids", None))
         people.team_change(actor=self.actor, team=row, values=values, members=members)
-        return self.get_queryset().get(pk=row.pk)
+        return self._shown(row)
 
     def perform_destroy(self, row: Team) -> None:
         people.team_delete(actor=self.actor, team=row)
+
+    def _shown(self, row: Team) -> Team:
+        shown: Team = self.get_queryset().get(pk=row.pk)
+        return shown
 
 
 class InvitationViewSet(OfTenant, ListMixin, RetrieveMixin, CreateMixin, DestroyMixin, BaseViewSet):

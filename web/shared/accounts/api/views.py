@@ -13,6 +13,8 @@ from web.shared.accounts import signing, tickets
 from web.shared.accounts.api import serializers as bodies
 from web.shared.accounts.api.proof import own_account
 from web.shared.accounts.api.sign_in_views import organisation
+from web.shared.accounts.models import TokenFamily
+from web.shared.accounts.queries import proof_of
 from web.shared.api.viewsets import ApiView
 
 
@@ -36,7 +38,9 @@ class TicketView(ApiView):
     def post(self, request: Request) -> Response:
         """A ticket that opens one socket within 30 seconds: subprotocol `ticket.<ticket>`."""
         user = own_account(request)
-        ticket = tickets.issue(organisation(request), user.pk)
+        family = request.auth.pk if isinstance(request.auth, TokenFamily) else None
+        proof = proof_of(request._request.session.public_id, family)
+        ticket = tickets.issue(organisation(request), user.pk, proof=proof)
         return Response({"ticket": ticket, "expires_in": settings.SOCKET_TICKET_SECONDS}, status=201)
 
 

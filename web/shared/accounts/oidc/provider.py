@@ -40,7 +40,7 @@ def describe(provider: IdentityProvider) -> Description:
         if not isinstance(url, str):
             raise refuse("bad_description")
         _asked(fetch.check, url)
-    return Description(**urls)  # type: ignore[arg-type]
+    return Description(**urls)
 
 
 def exchange(
