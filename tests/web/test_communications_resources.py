@@ -81,6 +81,9 @@ class TestChannels(ResourceCases):
     may_edit, may_view, may_delete, may_not = "admin", "viewer", "admin", ""
     sorts = ("created_at", "-name")
 
+    def make(self, tenant: Any, **values: Any) -> str:
+        return super().make(tenant, name=f"Texts {uuid.uuid4().hex[:8]}", **values)
+
 
 class TestTemplates(ResourceCases):
     url = f"{URL}/templates/"
@@ -93,6 +96,9 @@ class TestTemplates(ResourceCases):
     updated = {"name": "Greeting you"}
     refused = {"content": ""}
     may_edit, may_view, may_delete, may_not = "supervisor", "viewer", "supervisor", "telephony_admin"
+
+    def make(self, tenant: Any, **values: Any) -> str:
+        return super().make(tenant, name=f"Welcome {uuid.uuid4().hex[:8]}", **values)
 
 
 class TestConversations(ReadCases):

@@ -17,6 +17,7 @@ _MESSAGE = {
     "conversation": UUID, "channel": UUID, "contact": UUID, "case": UUID, "direction": str,
     "delivery_status": str,
 }  # fmt: skip
+declare_resource("interaction", "Message", **_MESSAGE)
 declare("interaction.received", "A message came in", **_MESSAGE)
 declare("interaction.queued", "A message waits to be sent", **_MESSAGE)
 declare("interaction.sent", "A message was handed to the provider", **_MESSAGE)

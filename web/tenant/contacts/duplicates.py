@@ -25,7 +25,7 @@ MANY = 20
 WEIGHTS = {"phone": 0.6, "phone_ending": 0.4, "email": 0.6, "name": 0.5, "date_of_birth": 0.25}
 LIKENESS = 0.45
 """Names less alike than this are another name."""
-MEANT = 0.3
+MEANT = 0.22
 """A candidate below this is not shown."""
 
 

@@ -68,11 +68,15 @@ class RowRef(serializers.UUIDField):
         return str(getattr(value, "pk", value))
 
 
+class Secrets(serializers.DictField):
+    """Laid over what is stored by the service: a body's own merging knows only what can be read."""
+
+
 class ChannelBody(ModelBody):
     """`configuration` has a schema per type. `secrets`: name → value, null takes one away; write-only."""
 
     configuration = serializers.JSONField(required=False)
-    secrets = serializers.DictField(
+    secrets = Secrets(
         child=serializers.CharField(max_length=4000, allow_null=True), write_only=True, required=False
     )
     secrets_set = serializers.ListField(source="secret_names", child=serializers.CharField(), read_only=True)

@@ -222,6 +222,10 @@ class ContactRef(serializers.UUIDField):
             self.fail("does_not_exist")
         return row
 
+    def get_attribute(self, instance: Any) -> Any:
+        """The id alone: showing it needs no row."""
+        return getattr(instance, f"{self.source}_id")
+
     def to_representation(self, value: Any) -> str:
         return str(getattr(value, "pk", value))
 

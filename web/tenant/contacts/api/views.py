@@ -36,6 +36,7 @@ from web.tenant.contacts.api import serializers as bodies
 from web.tenant.contacts.choices import Reach
 from web.tenant.contacts.models import Contact, ContactConsent
 from web.tenant.contacts.permissions import CONTACTS_VIEW_SENSITIVE
+from web.tenant.contacts.phone_numbers import guess_e164
 
 _INSTANT = {"type": "string", "format": "date-time"}
 _ID = {"type": "string", "format": "uuid"}
@@ -119,7 +120,7 @@ class ContactViewSet(ResourceViewSet):
         return self._shown(made)
 
     def perform_update(self, row: Contact, values: dict[str, Any]) -> Contact:
-        phones, addresses = _phones(values, row), _addresses(values)
+        phones, addresses = _phones(values, row, self._region()), _addresses(values)
         changed = services.contact_update(
             actor=self.actor,
             contact=row,
@@ -331,7 +332,9 @@ class ContactViewSet(ResourceViewSet):
         return self.answer(self._shown(contact), status=201 if made else 200, headers=headers)
 
 
-def _phones(values: dict[str, Any], row: Contact | None = None) -> list[services.PhoneValues] | None:
+def _phones(
+    values: dict[str, Any], row: Contact | None = None, region: str = ""
+) -> list[services.PhoneValues] | None:
     """Take `phone` and `phones` out of the values; None when neither was named."""
     phone: str | None = values.pop("phone", None)
     phones: list[services.PhoneValues] | None = values.pop("phones", None)
@@ -340,7 +343,7 @@ def _phones(values: dict[str, Any], row: Contact | None = None) -> list[services
     others: list[services.PhoneValues] = [
         {"number": kept.number}
         for kept in (row.phones.all() if row is not None else [])
-        if not kept.is_primary and kept.number != phone
+        if not kept.is_primary and kept.number != guess_e164(phone, region)
     ]
     return [{"number": phone, "is_primary": True}, *others] if phone else others
 
