@@ -7,6 +7,7 @@ under. All durations here are whole seconds, because people write them.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .hours import Calendar
 from .ids import NumberId, QueueId, TenantId
 
 WRAPUP_TIMEOUT = "WRAPUP_TIMEOUT"
@@ -41,6 +42,8 @@ class QueuePolicy:
     wrap_up_extensions: int = 3
     music: str = "default"
     fallback: FallbackKind = FallbackKind.QUEUE
+    hours: Calendar | None = None
+    """Callers who enter outside of them hear that we are closed; None: open day and night."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

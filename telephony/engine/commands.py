@@ -108,6 +108,14 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAway:
+    """Give the caller back to the dialplan's announcement that we are closed."""
+
+    call: CallId
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Divert:
     """Give the caller to the dialplan's fallback."""
 
@@ -139,5 +147,6 @@ SwitchCommand = (
     | MuteLeg
     | SendDigits
     | Divert
+    | TurnAway
 )
 Command = SwitchCommand | Answer

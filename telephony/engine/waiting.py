@@ -2,6 +2,7 @@
 
 from telephony.contract import facts as f
 from telephony.contract.clock import SECOND, Instant
+from telephony.contract.hours import is_open
 from telephony.contract.ids import CallId, NumberId, part
 from telephony.contract.view import CallView
 
@@ -36,7 +37,7 @@ def enter(turn: Turn, call: CallId, what: What) -> None:
 
 
 def _join(turn: Turn, call: CallView) -> None:
-    """Into the line of the number's queue; a number that nobody serves ends the call."""
+    """Into the line of the number's queue, when it is open; a number that nobody serves ends the call."""
     entry = turn.book.entry(NumberId(call.number))
     if entry is None:
         turn.fact(f.CallEnded(call=call.call, outcome=f.CallOutcome.FAILED))
@@ -55,9 +56,19 @@ def _join(turn: Turn, call: CallView) -> None:
             deadline=_limit(turn.now, policy.max_wait_seconds),
         )
     )
+    if policy.hours is not None and not is_open(policy.hours, turn.now):
+        _turn_away(turn, call)
+        return
     turn.order(c.SetTimeout(call=call.call, channel=call.channel, seconds=DEAD_MAN))
     turn.order(c.AnswerCaller(call=call.call, channel=call.channel))
     turn.order(c.StartMusic(call=call.call, channel=call.channel, music=policy.music))
+
+
+def _turn_away(turn: Turn, call: CallView) -> None:
+    """The visit has a name of its own, so that reports can tell who called when we were closed."""
+    turn.fact(f.QueueLeft(call=call.call, visit=call.visit, outcome=f.VisitOutcome.CLOSED))
+    turn.fact(f.CallDiverted(call=call.call))
+    turn.order(c.TurnAway(call=call.call, channel=call.channel))
 
 
 def requeue(turn: Turn, call: CallView) -> None:

@@ -194,3 +194,10 @@ def test_version_gate(text: str, fine: bool) -> None:
     else:
         with pytest.raises(s.SwitchTooOld, match=r"needs 22\.10\.1"):
             check_version(text)
+
+
+def test_who_is_turned_away_hears_that_we_are_closed_and_who_is_diverted_reaches_the_fallback() -> None:
+    for kind, context in ((c.TurnAway, "murima-announce"), (c.Divert, "murima-return")):
+        (made,) = commands.requests(kind(call=CALL, channel="1.1"), application=APP, shown="")
+        assert made.uri == "channels/1.1/continue"
+        assert made.body == {"context": context, "extension": "s", "priority": 1}

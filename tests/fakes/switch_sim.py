@@ -139,6 +139,10 @@ class SwitchSim:
         if command.channel in self.callers:
             self.caller_hangs_up(command.channel, 0, diverted=True)
 
+    def _TurnAway(self, command: c.TurnAway) -> None:
+        if command.channel in self.callers:
+            self.caller_hangs_up(command.channel, 0, diverted=True)
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _say(self, event: e.Event) -> None:

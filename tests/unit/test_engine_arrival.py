@@ -4,6 +4,7 @@
 
 from telephony.contract import facts as f
 from telephony.contract.clock import SECOND
+from telephony.contract.hours import Calendar, next_opening
 from telephony.contract.view import CallState
 from telephony.engine import commands as c
 from telephony.engine import events as e
@@ -97,6 +98,34 @@ def test_a_caller_who_waited_as_long_as_the_queue_allows_goes_to_the_fallback():
     assert story.names() == ["CallEnded"]
     assert story.facts(f.CallEnded)[0].outcome is f.CallOutcome.DIVERTED
     assert call not in story.floor.view.calls
+
+
+WEDNESDAY_MORNING = Calendar("UTC", tuple(((540, 600),) if day == 2 else () for day in range(7)))
+
+
+def test_who_calls_a_closed_queue_hears_that_it_is_closed_and_is_counted():
+    opens = next_opening(WEDNESDAY_MORNING, START)
+    story = Story(help={"hours": WEDNESDAY_MORNING})
+    story.ready("ann")
+    call = story.enters()
+    assert story.names() == ["CallArrived", "CallQueued", "QueueLeft", "CallDiverted"]
+    assert story.facts(f.QueueLeft)[0].outcome is f.VisitOutcome.CLOSED
+    assert story.orders() == ["TurnAway"]
+    story.tell(e.CallerGone(call=call, diverted=True))
+    assert story.facts(f.CallEnded)[0].outcome is f.CallOutcome.DIVERTED
+    story.later((opens - START) / SECOND)
+    assert story.rung(story.enters())
+
+
+def test_who_came_while_it_was_open_is_served_after_closing():
+    opens = next_opening(WEDNESDAY_MORNING, START)
+    story = Story(help={"hours": WEDNESDAY_MORNING})
+    story.later((opens - START) / SECOND + 3599)
+    call = story.enters()
+    story.later(5)
+    assert story.call(call).state is CallState.WAITING
+    story.ready("ann")
+    assert story.rung(call)
 
 
 def test_nobody_is_diverted_from_a_ringing_phone_and_everybody_right_after_it():

@@ -279,7 +279,7 @@ def test_unknown_number_and_suspended_tenant_are_given_back(
     directory: Directory, interpreter: Interpreter
 ) -> None:
     assert interpreter.read(came("+1"), 1) == GiveBack(CHANNEL, "unknown_number")
-    directory.suspended[TENANT] = None
+    directory.suspended = frozenset({TENANT})
     assert interpreter.read(came(), 1) == GiveBack(CHANNEL, "suspended")
 
 

@@ -22,6 +22,7 @@ RING_MARGIN = 1
 NOT_ENTERED = "not in Stasis"
 """What the 409 of a channel that has not entered says; any other 409 means that it was dialled before."""
 RETURN_CONTEXT = "murima-return"
+CLOSED_CONTEXT = "murima-announce"
 
 _CHANNEL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,149}")
 _MUSIC = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -103,11 +104,13 @@ def requests(command: c.SwitchCommand, *, application: str, shown: str) -> tuple
             return (_digits(caller, digits),)
         case c.Divert(channel=caller):
             return (give_back(caller),)
+        case c.TurnAway(channel=caller):
+            return (give_back(caller, CLOSED_CONTEXT),)
 
 
-def give_back(caller: str) -> Request:
+def give_back(caller: str, context: str = RETURN_CONTEXT) -> Request:
     """Return a caller to the dialplan."""
-    where = {"context": RETURN_CONTEXT, "extension": "s", "priority": 1}
+    where = {"context": context, "extension": "s", "priority": 1}
     return Request("POST", f"channels/{channel(caller)}/continue", where, _OR_NEITHER)
 
 
