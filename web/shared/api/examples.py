@@ -8,12 +8,13 @@ committed description does not flicker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 ID = "0199e9a1-6f1c-7c4e-8f57-1d3f0a5b7c21"
 INSTANT = "2026-03-01T08:00:00Z"
-_DEEPEST = 6
+_DEEPEST = 16
 _FORMATS = {
     "uuid": ID,
     "date-time": INSTANT,
@@ -27,6 +28,7 @@ _FORMATS = {
     "decimal": "1.00",
 }
 # The last word of a field's name → what it may hold.
+_PLAIN = ("example", "KE", "#336699", "1", "2026-01", "08:00", "en", "+254712345678", "A1", "")
 _NAMES = {
     "first_name": "Amina",
     "last_name": "Otieno",
@@ -108,7 +110,10 @@ def _text(schema: Mapping[str, Any], name: str) -> str:
         (_NAMES[key] for n in range(len(words)) if (key := "_".join(words[n:])) in _NAMES), name or "text"
     )
     longest = schema.get("maxLength", 10_000)
-    return found[:longest].ljust(schema.get("minLength", 0), "x")
+    text = found[:longest].ljust(schema.get("minLength", 0), "x")
+    if "pattern" in schema and not re.search(schema["pattern"], text):
+        return next((one for one in _PLAIN if re.search(schema["pattern"], one)), text)
+    return text
 
 
 def fill(result: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The OpenAPI description, generated from the views.
 
 Adds to drf-spectacular what every operation of ours has: problem responses, If-Match and Idempotency-Key,
-the permission code that the registry asks for. `manage.py api_schema` writes and compares the committed file.
+the permission code that the registry asks for (as the scope of its security, too), the headers of limits, an
+example of every body. `manage.py api_schema` writes and compares the committed file.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +17,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from web.shared.accounts import registry
-from web.shared.api.serializers import RedactedField
+from web.shared.api import examples
+from web.shared.api.serializers import RedactedField, StrictFields
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -44,6 +47,14 @@ PROBLEM: dict[str, Any] = {
     },
 }
 _ALWAYS = {"400": "Malformed", "401": "Not signed in", "403": "Forbidden", "429": "Throttled"}
+_HEADERS = {
+    name: {"description": said, "schema": {"type": "integer"}}
+    for name, said in (
+        ("RateLimit-Limit", "Units that may be spent at once."),
+        ("RateLimit-Remaining", "Units left."),
+        ("RateLimit-Reset", "Seconds until all of them are there again."),
+    )
+}
 _BODY = {"415": "Unsupported media type", "422": "Invalid"}
 
 
@@ -69,7 +80,31 @@ class MurimaSchema(AutoSchema):
             codes |= {"412": "Precondition failed", "428": "Precondition required"}
         for status, text in codes.items():
             operation["responses"].setdefault(status, _problem_response(text))
+        for response in operation["responses"].values():
+            response.setdefault("headers", {}).update(_HEADERS)
+        code = self._permission()
+        if code and not code.startswith("-"):
+            proofs = operation.get("security", [])
+            operation["security"] = [{name: [code] for name in proof} for proof in proofs if proof]
         return operation
+
+    def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        mapped: Any = super()
+        schema: Any = mapped._map_serializer(serializer, direction, bypass_extensions)
+        said = getattr(serializer, "example", None)
+        if said is not None and isinstance(schema, dict) and "properties" in schema:
+            kept = {name: said[name] for name in schema["properties"] if name in said}
+            if direction == "request":
+                kept = {name: kept[name] for name in kept if not schema["properties"][name].get("readOnly")}
+            schema["examples"] = [kept]
+        return schema
+
+    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
+        """The class's name; with the app's before it when two apps have a class of that name."""
+        mapped: Any = super()
+        name: str = mapped.get_serializer_name(serializer, direction)
+        cls = type(serializer)
+        return _app(cls) + name if len(_owners().get(cls.__name__, ())) > 1 else name
 
     def _map_serializer_field(
         self, field: Any, direction: Any, bypass_extensions: bool = False
@@ -101,6 +136,25 @@ class MurimaSchema(AutoSchema):
         return queryset is not None and hasattr(queryset.model, "revision")
 
 
+@cache
+def _owners() -> dict[str, set[str]]:
+    """Name of a body's class → the apps that have one of that name."""
+    found: dict[str, set[str]] = {}
+    waiting: list[Any] = [StrictFields]
+    while waiting:
+        for cls in waiting.pop().__subclasses__():
+            waiting.append(cls)
+            if cls.__module__.startswith("web."):
+                found.setdefault(cls.__name__, set()).add(_app(cls))
+    return found
+
+
+def _app(cls: Any) -> str:
+    """`CaseLinks` of web.tenant.case_links.api.serializers."""
+    parts = cls.__module__.split(".")
+    return "".join(word.title() for word in parts[2].split("_")) if len(parts) > 2 else ""
+
+
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema`, or null: what a redacted field answers."""
     kind = schema.get("type")
@@ -116,6 +170,7 @@ def _problem_response(text: str) -> dict[str, Any]:
 
 
 def add_problem(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Postprocessing hook: the one component that the responses above point at."""
+    """Postprocessing hook: the one component that the responses above point at, and the examples."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+    examples.fill(result)
     return result
