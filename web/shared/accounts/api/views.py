@@ -39,7 +39,8 @@ class TicketView(ApiView):
         """A ticket that opens one socket within 30 seconds: subprotocol `ticket.<ticket>`."""
         user = own_account(request)
         family = request.auth.pk if isinstance(request.auth, TokenFamily) else None
-        proof = proof_of(request._request.session.public_id, family)
+        inner: Any = request._request
+        proof = proof_of(inner.session.public_id, family)
         ticket = tickets.issue(organisation(request), user.pk, proof=proof)
         return Response({"ticket": ticket, "expires_in": settings.SOCKET_TICKET_SECONDS}, status=201)
 
