@@ -329,6 +329,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "workflows.housekeeping": {"task": "workflows.housekeeping", "schedule": 3600.0},
     "tasks.sweep": {"task": "tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     "notifications.sweep": {"task": "notifications.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "notifications.forget": {"task": "notifications.forget", "schedule": 86400.0},
     "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
     "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},

@@ -123,14 +123,31 @@ def test_a_consumer_that_failed_tells_everybody_once_when_it_is_tried_again(tena
         assert Notification.objects.count() == 2 == len(pushed)
 
 
-def test_sweeps_name_their_tenants(tenants, make_user, monkeypatch):
+def test_sweeps_send_the_tasks_of_tenants_in_which_something_is_due(tenants, make_user, monkeypatch):
     sent: list[Any] = []
     for task in (celery_tasks.of_tenant, task_sweeps.of_tenant):
         monkeypatch.setattr(task, "apply_async", lambda args, **options: sent.append((args, options)))
-    assert celery_tasks.sweep() == task_sweeps.sweep() == len(tenants)
-    assert sorted(args for args, _ in sent) == sorted([(tenant.pk,) for tenant in tenants] * 2)
-    assert all(options["expires"] for _, options in sent)
+    assert celery_tasks.sweep() == task_sweeps.sweep() == 0
+    make_user("supervisor")
+    chain(tenants[0])
     with tenant_context(tenants[0].pk):
         tasks.task_create(actor=ACTOR, values={"title": "x", "due_date": timezone.now() - timedelta(hours=1)})
-    assert task_sweeps.of_tenant(tenants[0].pk) == 1
-    assert task_sweeps.of_tenant(tenants[1].pk) == 0
+    assert task_sweeps.sweep() == 1
+    assert task_sweeps.of_tenant(tenants[0].pk) == 1 and task_sweeps.of_tenant(tenants[1].pk) == 0
+    assert task_sweeps.sweep() == 0
+    events.drain(tenants[0].pk)
+    assert celery_tasks.sweep() == 1
+    assert [args for args, _ in sent] == [(tenants[0].pk,)] * 2
+    assert all(options["expires"] for _, options in sent)
+
+
+def test_what_is_a_year_old_is_forgotten(tenants, make_user):
+    make_user("supervisor")
+    chain(tenants[0])
+    events.drain(tenants[0].pk)
+    assert celery_tasks.forget_in_tenant(tenants[0].pk) == 0
+    with tenant_context(tenants[0].pk):
+        Notification.objects.update(created_at=timezone.now() - services.KEPT)
+    assert celery_tasks.forget_in_tenant(tenants[0].pk) > 0
+    with tenant_context(tenants[0].pk):
+        assert not Notification.all_objects.exists() and not NotificationDelivery.objects.exists()

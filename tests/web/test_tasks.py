@@ -157,6 +157,21 @@ def test_an_agent_sees_own_tasks_only_and_cannot_give_them_away(tenant, make_use
     assert made.status_code == 201 and made.json()["created_by"] == str(agent.pk)
 
 
+def test_case_workers_see_and_change_their_teams_tasks_and_nobody_elses(tenant, make_user, api):
+    from web.shared.accounts.models import Team, TeamMember
+
+    mine, mate, other = (make_user("case_worker") for _ in range(3))
+    team = Team.objects.create(tenant=tenant, name="Coast")
+    for user in (mine, mate):
+        TeamMember.objects.create(team=team, user=user)
+    theirs, foreign = make("mate's", assigned_to=mate), make("other's", assigned_to=other)
+    client = api(mine)
+    assert [one["title"] for one in client.get(URL).json()["data"]] == ["mate's"]
+    assert change(client, theirs.pk, title="ours").status_code == 200
+    assert change(client, foreign.pk, title="ours").status_code == 404
+    assert client.delete(f"{URL}{theirs.pk}/", HTTP_IF_MATCH="*").status_code == 403
+
+
 def test_foreign_and_unknown_ids_in_bodies_are_refused_alike(tenants, make_user, api):
     stranger = make_user("agent", tenant=tenants[1])
     with tenant_context(tenants[1].pk):

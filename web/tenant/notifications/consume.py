@@ -212,6 +212,7 @@ def _write(
         entity_id=subject.pk,
         contact=subject.contact,
         channel=plan.channels[0],
+        delivery_status=plan.status,
         is_urgent=rule.is_urgent,
         event_id=event.id,
         rule_id=rule.pk,

@@ -73,6 +73,11 @@ def deliver_due(limit: int = 200) -> int:
     return tried
 
 
+def is_anything_due() -> bool:
+    due = NotificationDelivery.objects.filter(state=DeliveryState.PENDING, next_at__lte=timezone.now())
+    return due.exists()
+
+
 def _claim() -> list[NotificationDelivery]:
     """The next due delivery, or all of one person's digest; empty when nothing is due."""
     now = timezone.now()

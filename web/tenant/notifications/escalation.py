@@ -38,6 +38,10 @@ def escalate_due(limit: int = 200) -> int:
     return limit
 
 
+def is_anything_due() -> bool:
+    return Escalation.objects.filter(acknowledged_at=None, due_at__lte=timezone.now()).exists()
+
+
 def acknowledge(*, actor: Actor, notification: Notification) -> Notification:
     """Say that somebody takes care; also marks it read. Doing it twice changes nothing more."""
     with transaction.atomic():

@@ -40,6 +40,11 @@ class Plan:
     in_digest: bool
     zone: ZoneInfo
 
+    @property
+    def status(self) -> DeliveryState:
+        """Of a notification that goes out like this, at first."""
+        return DeliveryState.SENT if set(self.channels) == {Channel.IN_APP} else DeliveryState.PENDING
+
 
 def preferences(users: Iterable[uuid.UUID]) -> dict[uuid.UUID, NotificationPreference]:
     rows = NotificationPreference.objects.filter(user_id__in=list(users))
@@ -89,26 +94,26 @@ def zone_of(preference: NotificationPreference | None, organisation: Tenant) -> 
 
 def write(row: Notification, plan: Plan, *, step: int = 0) -> None:
     """The outbox rows of one notification; open screens and a worker are told after the commit."""
-    later = False
-    for channel in plan.channels:
-        at_once = channel == Channel.IN_APP
-        now = timezone.now()
-        delivery = NotificationDelivery(
-            notification=row,
-            channel=channel,
-            step=step,
-            state=DeliveryState.SENT if at_once else DeliveryState.PENDING,
-            in_digest=plan.in_digest and channel == Channel.EMAIL,
-            next_at=now if at_once else plan.first_at,
-            sent_at=now if at_once else None,
-        )
-        delivery.save(force_insert=True)
-        if at_once:
-            push.to_user(str(current_tenant_id()), row.user_id, PUSHED, card(row))
-        later = later or not at_once
-    summarise(row)
-    if later:
+    NotificationDelivery.objects.bulk_create(_delivery(row, plan, channel, step) for channel in plan.channels)
+    if Channel.IN_APP in plan.channels:
+        push.to_user(str(current_tenant_id()), row.user_id, PUSHED, card(row))
+    if step:
+        summarise(row)
+    if plan.status == DeliveryState.PENDING:
         wake_after_commit()
+
+
+def _delivery(row: Notification, plan: Plan, channel: str, step: int) -> NotificationDelivery:
+    at_once, now = channel == Channel.IN_APP, timezone.now()
+    return NotificationDelivery(
+        notification=row,
+        channel=channel,
+        step=step,
+        state=DeliveryState.SENT if at_once else DeliveryState.PENDING,
+        in_digest=plan.in_digest and channel == Channel.EMAIL,
+        next_at=now if at_once else plan.first_at,
+        sent_at=now if at_once else None,
+    )
 
 
 def card(row: Notification) -> dict[str, Any]:

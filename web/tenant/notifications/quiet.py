@@ -61,7 +61,7 @@ def next_hour(moment: datetime) -> datetime:
 def next_daily(moment: datetime, at: time, zone: ZoneInfo) -> datetime:
     """The next instant later than `moment` at which a daily digest is due, in UTC.
 
-    A time that the clocks skip means the moment after the jump; of one that comes twice, the first.
+    A time that the clocks skip comes as much later as they jump; of one that comes twice, the first counts.
     """
     day = moment.astimezone(zone).date()
     for ahead in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +23,8 @@ from web.tenant.notifications.models import (
     NotificationRule,
 )
 from web.tenant.notifications.models.rule import MAX_STEPS
+
+KEPT = timedelta(days=365)
 
 
 def rule_create(
@@ -83,6 +86,13 @@ def mark_all(*, actor: Actor) -> int:
 
 def dismiss(*, actor: Actor, notification: Notification) -> None:
     base.soft_delete(notification, actor=actor)
+
+
+def forget_old() -> int:
+    """Remove notifications older than KEPT, read or not: their texts are about people. Returns how many."""
+    old = Notification.all_objects.filter(created_at__lt=timezone.now() - KEPT)
+    count, _ = old.delete()
+    return count
 
 
 def preference_of(user_id: Any) -> NotificationPreference:

@@ -1,6 +1,6 @@
 """Celery: deliveries right after a commit, and a sweep for everything that became due.
 
-Beat sends `notifications.sweep`; each tenant's part names its tenant.
+Beat sends `notifications.sweep`, and `notifications.forget` daily; each tenant's part names its tenant.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import structlog
 from celery import shared_task
 
 from web.shared.core.tasks import tenant_task
+from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
-from web.tenant.notifications.delivery import deliver_due
-from web.tenant.notifications.escalation import escalate_due
+from web.tenant.notifications import delivery, escalation, services
 
 EXPIRES = 60
 PAUSE = 5.0
@@ -36,19 +36,35 @@ def wake_worker(tenant_id: str) -> None:
 
 @tenant_task(name="notifications.deliver")
 def deliver(tenant_id: str) -> int:
-    return deliver_due()
+    return delivery.deliver_due()
 
 
 @tenant_task(name="notifications.due")
 def of_tenant(tenant_id: str) -> int:
     """Escalations first: what they add is delivered in the same run."""
-    return escalate_due() + deliver_due()
+    return escalation.escalate_due() + delivery.deliver_due()
 
 
 @shared_task(name="notifications.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
-    """Send every active tenant's own task; returns how many."""
-    ids = tenant_ids()
-    for tenant_id in ids:
-        of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
-    return len(ids)
+    """Send the task of every active tenant in which something is due; returns how many."""
+    sent = 0
+    for tenant_id in tenant_ids():
+        with tenant_context(tenant_id):
+            due = escalation.is_anything_due() or delivery.is_anything_due()
+        if due:
+            of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
+            sent += 1
+    return sent
+
+
+@shared_task(name="notifications.forget")  # type: ignore[untyped-decorator]
+def forget() -> None:
+    """Once a day: send every tenant's own task that forgets what is old."""
+    for tenant_id in tenant_ids(active_only=False):
+        forget_in_tenant.apply_async((str(tenant_id),))
+
+
+@tenant_task(name="notifications.forget.tenant")
+def forget_in_tenant(tenant_id: str) -> int:
+    return services.forget_old()

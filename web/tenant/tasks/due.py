@@ -7,14 +7,16 @@ kept in a queue: what was missed while nobody ran is found by the next run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core import events
 from web.shared.core.actor import Actor, system
 from web.tenant.tasks.choices import OPEN
-from web.tenant.tasks.models import Task, TaskReminder
+from web.tenant.tasks.models import Task, TaskReminder, TaskSeries
 from web.tenant.tasks.series import series_due
 
 BATCH = 200
@@ -28,6 +30,26 @@ def everything_due() -> dict[str, int]:
         "reminders": _all(reminders_tell, actor),
         "made": series_due(actor=actor),
     }
+
+
+def is_anything_due() -> bool:
+    """Whether `everything_due` would find something now."""
+    now = timezone.now()
+    return (
+        _overdue(now).exists()
+        or _reminders(now).exists()
+        or TaskSeries.objects.filter(is_active=True, next_at__lte=now).exists()
+    )
+
+
+def _overdue(now: datetime) -> QuerySet[Task]:
+    return Task.objects.filter(status__in=OPEN, overdue_told_at=None, due_date__lt=now)
+
+
+def _reminders(now: datetime) -> QuerySet[TaskReminder]:
+    return TaskReminder.objects.filter(
+        told_at=None, remind_at__lte=now, task__status__in=OPEN, task__is_deleted=False
+    )
 
 
 def _all(step: Callable[..., int], actor: Actor) -> int:
@@ -45,11 +67,7 @@ def overdue_tell(*, actor: Actor) -> int:
     """Say `task.overdue` of open tasks whose due date passed and was not said yet."""
     now = timezone.now()
     with transaction.atomic():
-        rows = list(
-            Task.objects.filter(status__in=OPEN, overdue_told_at=None, due_date__lt=now)
-            .select_for_update(skip_locked=True)
-            .order_by("due_date")[:BATCH]
-        )
+        rows = list(_overdue(now).select_for_update(skip_locked=True).order_by("due_date")[:BATCH])
         # By hand: it is no change that somebody could lose, so there is no new revision.
         Task.objects.filter(pk__in=[task.pk for task in rows]).update(overdue_told_at=now)
         for task in rows:
@@ -63,9 +81,7 @@ def reminders_tell(*, actor: Actor) -> int:
     now = timezone.now()
     with transaction.atomic():
         rows = list(
-            TaskReminder.objects.filter(
-                told_at=None, remind_at__lte=now, task__status__in=OPEN, task__is_deleted=False
-            )
+            _reminders(now)
             .select_related("task")
             .select_for_update(skip_locked=True, of=("self",))
             .order_by("remind_at")[:BATCH]

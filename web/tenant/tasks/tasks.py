@@ -5,8 +5,9 @@ from __future__ import annotations
 from celery import shared_task
 
 from web.shared.core.tasks import tenant_task
+from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
-from web.tenant.tasks.due import everything_due
+from web.tenant.tasks.due import everything_due, is_anything_due
 
 EXPIRES = 60
 """A sweep that nobody took in time is repeated by the next one anyway."""
@@ -14,11 +15,15 @@ EXPIRES = 60
 
 @shared_task(name="tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
-    """Send every active tenant's own task; returns how many."""
-    ids = tenant_ids()
-    for tenant_id in ids:
-        of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
-    return len(ids)
+    """Send the task of every active tenant in which something is due; returns how many."""
+    sent = 0
+    for tenant_id in tenant_ids():
+        with tenant_context(tenant_id):
+            due = is_anything_due()
+        if due:
+            of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
+            sent += 1
+    return sent
 
 
 @tenant_task(name="tasks.due")

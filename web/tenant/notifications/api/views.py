@@ -28,7 +28,7 @@ from web.tenant.notifications.api.serializers import (
     NotificationPreferenceBody,
     UnreadNotificationsAnswer,
 )
-from web.tenant.notifications.models import Notification
+from web.tenant.notifications.models import Notification, NotificationPreference
 
 _INSTANT = {"type": "string", "format": "date-time"}
 _FLAG = {"type": "boolean"}
@@ -91,6 +91,9 @@ class UnreadView(ApiView):
 
 
 class PreferencesView(ApiView):
+    # Tells the API's description that If-Match is asked for; the rows read are always one's own.
+    queryset = NotificationPreference.objects.none()
+
     @extend_schema(responses=NotificationPreferenceBody)
     def get(self, request: Request) -> Response:
         """How you want to be told: channels per type, quiet hours, digest."""
