@@ -22,6 +22,7 @@ from telephony.contract.asks import Envelope
 from telephony.contract.clock import SECOND
 from telephony.contract.facts import Intent
 from telephony.contract.frames import Entry
+from telephony.contract.hours import Calendar
 from telephony.contract.policy import Strategy
 from telephony.contract.roster import DeviceKind
 from telephony.contract.view import AgentView, CallState, CallView, Effective, View, apply
@@ -73,10 +74,13 @@ class World:
 
     def _queues(self, n: int) -> dict[str, dict[str, Any]]:
         least = Strategy.LEAST_RECENT if n % 2 else Strategy.LONGEST_IDLE
+        hours = Calendar("UTC", (((0, 1),),) * 7) if n % 5 == 4 else None
         return {
-            "help": {"max_wait_seconds": 60, "ring_seconds": 15 + n % 3, "wrap_up_seconds": 10},
+            "help": {
+                "max_wait_seconds": 60, "ring_seconds": 15 + n % 3, "wrap_up_seconds": 10, "hours": hours,
+            },
             "care": {"strategy": least, "priority": 5, "wrap_up_seconds": 0 if n % 4 == 3 else 20},
-        }
+        }  # fmt: skip
 
     def _hire(self, name: str, queues: dict[str, int], n: int, active: bool = True) -> None:
         row = make_row(
