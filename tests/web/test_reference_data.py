@@ -320,7 +320,7 @@ def pointing(monkeypatch: pytest.MonkeyPatch) -> dict[uuid.UUID, uuid.UUID]:
     def count(pk: uuid.UUID) -> int:
         return sum(target == pk for target in rows.values())
 
-    kinds = {**references._users, "case_category": {"cases": references.Users(count, move)}}
+    kinds = {**references._users, "case_category": [references.Users("notes", count, move)]}
     monkeypatch.setattr(references, "_users", kinds)
     return rows
 
@@ -341,9 +341,18 @@ def test_a_merge_moves_everything_that_pointed_there(tenant, make_user, api, poi
     assert boss.get(f"{BASE}/case-categories/{old.pk}/").status_code == 404
     assert queries.row("case_category", old.pk).pk == queries.row("case_category", earlier.pk).pk == new.pk
     audit = AuditEvent.objects.get(action="merge", object_id=str(old.pk))
-    assert audit.changes == {"into": str(new.pk), "moved": {"cases": 2, "children": 1}}
+    assert audit.changes == {"into": str(new.pk), "moved": {"notes": 2, "children": 1}}
     event = DomainEvent.objects.get(type="case_category.merged", object_id=old.pk)
     assert event.data == {"into": str(new.pk), "moved": 3}
+
+
+def test_foreign_keys_of_higher_apps_are_found_by_themselves():
+    found = {entry.name for kind in ("case_category", "location") for entry in references._all(kind)}
+    assert "cases" in found
+    assert [one.name for one in references._all("reference_category")] == ["reference_data"]
+    for kind, model in queries.MODELS.items():
+        named = {one.name for one in references._all(kind)}
+        assert str(model._meta.verbose_name_plural) not in named or kind == "reference_item"
 
 
 def test_what_cannot_be_one_is_not_merged_and_nothing_changes(tenant, make_user, api):

@@ -27,12 +27,14 @@ from tests.web.kit_workflows import (
 )
 from web.shared.api.problems import Conflict, Invalid
 from web.shared.core import erasure, events, timeline
+from web.shared.core import services as base
 from web.shared.core.viewer import everything
 from web.shared.records.models import AuditEvent, DomainEvent
 from web.shared.tenants.context import tenant_context
 from web.tenant.reference_data import services as reference
+from web.tenant.reference_data.models import CaseCategory
 from web.tenant.reference_data.queries import by_code
-from web.tenant.workflows import definition, outbox, queries, running, services, tasks
+from web.tenant.workflows import definition, following, outbox, queries, running, services, tasks
 from web.tenant.workflows.models import ActionRun, Workflow, WorkflowInstance, WorkflowVersion
 
 __all__ = ["done", "things"]
@@ -260,6 +262,9 @@ def test_approvals_come_from_others(tenant, make_user, api):
     assert asked.status_code == 202 and asked.json()["approval"]["status"] == "pending"
     assert asked.json()["instance"]["current_stage"] == "new"
     assert asker.get(where).json()["waiting"] == "accept"
+    waiting = f"{BASE}/instances/?waiting="
+    assert [one["id"] for one in asker.get(f"{waiting}true").json()["data"]] == [str(instance.pk)]
+    assert asker.get(f"{waiting}false").json()["data"] == [] and asker.get(f"{waiting}x").status_code == 400
     assert asker.post(f"{where}transition/", {"transition": "accept"}).status_code == 409
     for client, code in ((asker, "workflows.self_approve"), (agent, "workflows.approve")):
         refused = client.post(f"{where}approve/")
@@ -272,6 +277,8 @@ def test_approvals_come_from_others(tenant, make_user, api):
     assert (
         last.json()["instance"]["current_stage"] == "open" and last.json()["approval"]["status"] == "approved"
     )
+    listed = agent.get(f"{where}approvals/").json()["data"]
+    assert [(one["status"], one["approvals"]) for one in listed] == [("approved", 2)]
     taken = instance.history.get(name="accept")
     assert taken.reason == "please" and taken.approval is not None and taken.approval.needed == 2
 
@@ -351,6 +358,24 @@ def test_a_cancelled_instance_is_over_for_good(tenant, make_user, api):
     assert boss.post(f"{where}transition/", {"transition": "accept"}).status_code == 409
     assert boss.get(f"{where}available/").json()["data"] == []
     assert start(row, on).pk != instance.pk
+
+
+def test_what_runs_on_a_thing_that_is_gone_ends_with_it(tenant, monkeypatch):
+    monkeypatch.setattr(events, "catalogue", dict(events.catalogue))
+    events.declare_resource("thing", "Thing", is_active=bool)
+    kept, gone = start(workflow()), start(workflow())
+    on = CaseCategory.objects.get(pk=gone.entity_id)
+    monkeypatch.setattr(CaseCategory, "event_name", "thing")
+    for instance in (kept, gone):
+        row = CaseCategory.objects.get(pk=instance.entity_id)
+        events.emit("thing.deleted", obj=row, actor=ACTOR)
+    base.soft_delete(on, actor=ACTOR)
+    following.consume(list(DomainEvent.objects.all()))
+    following.consume(list(DomainEvent.objects.all()))
+    kept.refresh_from_db()
+    gone.refresh_from_db()
+    assert kept.completed_at is None and gone.completed_at is not None
+    assert gone.history.latest("number").kind == "cancelled" and gone.steps == 2
 
 
 def test_reopening_beside_a_running_one_is_a_conflict(tenant):

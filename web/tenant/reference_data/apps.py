@@ -9,7 +9,6 @@ class ReferenceDataConfig(AppConfig):
         from web.shared.tenants import provisioning
         from web.tenant.reference_data import bulk, references, services
 
-        references.users_by_field("reference_category", "items", "reference_data.ReferenceData", "category")
         references.users(
             "reference_item", "locations", count=services.pointing_by_code, move=services.move_by_code
         )

@@ -30,7 +30,9 @@ class _ListedRow(Body):
     """What every kind has. `parent` is the code of the row above."""
 
     name = serializers.CharField(max_length=255)
-    parent = serializers.CharField(max_length=50, allow_blank=True, required=False)
+    parent = serializers.CharField(  # type: ignore[assignment]
+        max_length=50, allow_blank=True, required=False
+    )
     sort_order = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
     is_active = serializers.BooleanField(required=False)
 

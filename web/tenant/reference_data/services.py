@@ -136,7 +136,9 @@ def _unique_in_the_end() -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError:
-        raise Conflict("Another row took this code or level at the same moment.") from None
+        raise Conflict(
+            "Two rows would have what only one may: a code, a level, or a place in a list."
+        ) from None
 
 
 def _check_place(model: type[ReferenceModel], row: Any, values: Mapping[str, Any]) -> None:

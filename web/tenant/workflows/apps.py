@@ -9,10 +9,11 @@ class WorkflowsConfig(AppConfig):
         from web.shared.core import erasure as registry
         from web.shared.core import events, timeline
         from web.shared.tenants import provisioning
-        from web.tenant.workflows import erasure, own_actions, queries, rules, services
+        from web.tenant.workflows import erasure, following, own_actions, queries, rules, services
 
         own_actions.register()
         events.consumer("rules", rules.consume)
+        events.consumer("workflows", following.consume)
         registry.eraser("workflows", erasure.erase)
         registry.exporter("workflows", erasure.export)
         registry.merger("workflows", erasure.move, erasure.undo)

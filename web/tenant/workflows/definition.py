@@ -26,7 +26,7 @@ from web.shared.core import entities
 from web.tenant.workflows import actions as action_registry
 
 MAX_STAGES, MAX_TRANSITIONS, MAX_ACTIONS = 50, 200, 200
-NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,49}$"}
+NAME = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,49}\Z"}
 LABEL = {"type": "string", "maxLength": 100}
 CODE = {"type": "string", "maxLength": 100}
 SCHEMA: dict[str, Any] = {

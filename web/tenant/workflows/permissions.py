@@ -32,6 +32,7 @@ route("workflows:workflow-versions", GET=VIEW)
 route("workflows:instance-list", GET=VIEW, POST=RUN)
 route("workflows:instance-detail", GET=VIEW, PATCH=RUN)
 route("workflows:instance-history", GET=VIEW)
+route("workflows:instance-approvals", GET=VIEW)
 route("workflows:instance-available", GET=VIEW)
 route("workflows:instance-transition", POST=RUN)
 # Whether somebody may approve this one is the transition's own rule; see running.py.

@@ -12,8 +12,8 @@ from django.db.models import Q, QuerySet
 from web.shared.core import entities
 from web.shared.core.timeline import Entry
 from web.shared.core.viewer import Viewer
-from web.tenant.workflows.choices import StepKind
-from web.tenant.workflows.models import Workflow, WorkflowInstance, WorkflowTransition
+from web.tenant.workflows.choices import ApprovalStatus, StepKind
+from web.tenant.workflows.models import ApprovalRequest, Workflow, WorkflowInstance, WorkflowTransition
 
 VIEW = "workflows.view"
 
@@ -31,6 +31,14 @@ def instances_of(entity_type: str, entity_id: uuid.UUID) -> QuerySet[WorkflowIns
     """What ran and runs on an entity, the newest first."""
     found = WorkflowInstance.objects.filter(entity_type=entity_type, entity_id=entity_id)
     return found.select_related("workflow", "version").order_by("-created_at")
+
+
+def waiting(queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """Instances with (or, for "false", without) a transition that waits for approval."""
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    pending = ApprovalRequest.objects.filter(status=ApprovalStatus.PENDING).values("instance")
+    return queryset.filter(pk__in=pending) if text == "true" else queryset.exclude(pk__in=pending)
 
 
 def published(entity_type: str) -> QuerySet[Workflow]:

@@ -11,7 +11,7 @@ required field and approval does.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -105,6 +105,19 @@ def data_update(*, actor: Actor, instance: WorkflowInstance, values: Mapping[str
     """Replace the instance's own data."""
     with transaction.atomic():
         return base.update(_locked(instance), actor=actor, values=values)
+
+
+def end_for(gone: Iterable[tuple[str, uuid.UUID]], actor: Actor) -> int:
+    """Cancel what runs on entities that are no more; returns how many were ended."""
+    count = 0
+    for entity_type, entity_id in gone:
+        found = WorkflowInstance.objects.filter(
+            entity_type=entity_type, entity_id=entity_id, completed_at=None
+        )
+        for instance in found:
+            instance_cancel(mover=Mover(actor), instance=instance)
+            count += 1
+    return count
 
 
 # --- moving -------------------------------------------------------------------------------------------------

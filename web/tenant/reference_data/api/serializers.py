@@ -95,7 +95,7 @@ class LocationBody(ReferenceBody):
         read_only_fields = READ_ONLY
 
 
-class CategoryBody(ReferenceBody):
+class ReferenceCategoryBody(ReferenceBody):
     class Meta:
         model = ReferenceDataCategory
         fields = [
@@ -111,7 +111,7 @@ class CategoryBody(ReferenceBody):
         read_only_fields = [*READ_ONLY, "is_system"]
 
 
-class ItemBody(ReferenceBody):
+class ReferenceItemBody(ReferenceBody):
     category = CategoryKey(queryset=ReferenceDataCategory.objects.all())
     parent = RowKey(queryset=ReferenceData.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
     metadata = serializers.DictField(required=False)
@@ -132,13 +132,13 @@ class ItemBody(ReferenceBody):
         read_only_fields = READ_ONLY
 
 
-class MergeBody(Body):
+class ReferenceMergeBody(Body):
     """Which row of the same kind takes the other's place."""
 
     into = serializers.UUIDField()
 
 
-class UsageBody(Body):
+class ReferenceUsageBody(Body):
     """How many rows of whom point at this one."""
 
     in_use = serializers.DictField(child=serializers.IntegerField())

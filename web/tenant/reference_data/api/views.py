@@ -21,12 +21,12 @@ from web.shared.core.api.transfer_views import ExportView, ImportView
 from web.tenant.reference_data import queries, services, trees
 from web.tenant.reference_data.api.serializers import (
     CaseCategoryBody,
-    CategoryBody,
-    ItemBody,
     LocationBody,
-    MergeBody,
     PriorityBody,
-    UsageBody,
+    ReferenceCategoryBody,
+    ReferenceItemBody,
+    ReferenceMergeBody,
+    ReferenceUsageBody,
     languages_of,
 )
 from web.tenant.reference_data.models import (
@@ -83,11 +83,11 @@ class ReferenceViewSet(ResourceViewSet):
         patch_vary_headers(answer, ["Accept-Language"])
         return answer
 
-    @extend_schema(request=MergeBody, responses={200: None})
+    @extend_schema(request=ReferenceMergeBody, responses={200: None})
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def merge(self, request: Request, pk: str) -> Response:
         """Point everything that points here at `into`, then delete this row. Answers with `into`."""
-        body = MergeBody(data=request.data)
+        body = ReferenceMergeBody(data=request.data)
         body.is_valid(raise_exception=True)
         with transaction.atomic():
             row = self.locked_object()
@@ -100,7 +100,7 @@ class ReferenceViewSet(ResourceViewSet):
             merged = services.reference_merge(row, actor=self.actor, into=into)
         return self.answer(merged)
 
-    @extend_schema(responses=UsageBody)
+    @extend_schema(responses=ReferenceUsageBody)
     @action(detail=True, pagination_class=None, filter_backends=[])
     def usage(self, request: Request, pk: str) -> Response:
         """How many rows of whom point here: what a merge would move, and what forbids deletion."""
@@ -214,7 +214,7 @@ class CategoryViewSet(ReferenceViewSet):
     """The lists of this organisation, by name."""
 
     queryset = ReferenceDataCategory.objects.all()
-    serializer_class = CategoryBody
+    serializer_class = ReferenceCategoryBody
     filters = {"name": Filter("name", many=True), **COMMON_FILTERS}
     sort_fields = {**TIMES, "name": "name"}
     default_sort = "name"
@@ -224,7 +224,7 @@ class ItemViewSet(TreeMixin, ReferenceViewSet):
     """The entries of those lists."""
 
     queryset = ReferenceData.objects.all()
-    serializer_class = ItemBody
+    serializer_class = ReferenceItemBody
     filters = {
         "category": Filter("category__name", many=True),
         "code": Filter("code", many=True),

@@ -26,7 +26,7 @@ class RuleViewSet(ResourceViewSet):
     """What follows from what happened."""
 
     queryset = BusinessRule.objects.all()
-    serializer_class = bodies.RuleBody
+    serializer_class = bodies.BusinessRuleBody
     filters = {
         "entity_type": Filter("entity_type", many=True),
         "is_active": Filter("is_active", schema=FLAG),
@@ -43,7 +43,7 @@ class RuleViewSet(ResourceViewSet):
     def perform_destroy(self, row: BusinessRule) -> None:
         services.rule_delete(actor=self.actor, rule=row)
 
-    @extend_schema(request=bodies.DryRunBody, responses=bodies.DryRunAnswer)
+    @extend_schema(request=bodies.RuleDryRunBody, responses=bodies.RuleDryRunAnswer)
     @action(
         detail=True,
         methods=["post"],
@@ -55,7 +55,7 @@ class RuleViewSet(ResourceViewSet):
     def dry_run(self, request: Request, pk: str) -> Response:
         """Which past events would have fired it, judged by their entities as they are today. Does nothing."""
         rule = self.get_object()
-        values = read(bodies.DryRunBody, request)
+        values = read(bodies.RuleDryRunBody, request)
         tried = values.get("conditions")
         known = {f"{rule.entity_type}.*": object, "event.*": object}
         wrong = conditions.check(tried, known)
@@ -77,7 +77,7 @@ class RuleViewSet(ResourceViewSet):
 class ActionListView(ApiView):
     """What workflows and rules can do here, each with the JSON Schema of its parameters."""
 
-    @extend_schema(responses=bodies.ActionsBody)
+    @extend_schema(responses=bodies.WorkflowActionsBody)
     def get(self, request: Request) -> Response:
         """The actions, by name."""
         data = [{"name": one.name, "label": one.label, "schema": dict(one.schema)} for one in actions.known()]

@@ -44,25 +44,25 @@ class WorkflowBody(ModelBody):
         read_only_fields = ["id", "status", "version", *TIMES]
 
 
-class VersionBody(ModelBody):
+class WorkflowVersionBody(ModelBody):
     class Meta:
         model = WorkflowVersion
         fields = ["id", "number", "stages", "transitions", "actions", "published_at", "published_by"]
         read_only_fields = fields
 
 
-class ProblemBody(Body):
+class WorkflowProblemBody(Body):
     pointer = serializers.CharField()
     text = serializers.CharField()
 
 
-class CheckedBody(Body):
+class WorkflowCheckedBody(Body):
     """What keeps the draft from being published; empty when nothing does."""
 
-    problems = ProblemBody(many=True)
+    problems = WorkflowProblemBody(many=True)
 
 
-class ApprovalBody(ModelBody):
+class WorkflowApprovalBody(ModelBody):
     approvals = serializers.SerializerMethodField()
 
     class Meta:
@@ -84,7 +84,7 @@ class ApprovalBody(ModelBody):
         return sum(vote.approved for vote in row.votes.all())
 
 
-class InstanceBody(ModelBody):
+class WorkflowInstanceBody(ModelBody):
     version = serializers.IntegerField(source="version.number", read_only=True)
     data = serializers.DictField(required=False)  # type: ignore[assignment]
     waiting = serializers.SerializerMethodField(help_text="The transition that waits for approval, if any.")
@@ -114,7 +114,7 @@ class InstanceBody(ModelBody):
         return pending[0].transition if pending else None
 
 
-class StartBody(Body):
+class WorkflowStartBody(Body):
     """Start a workflow on an entity of its type."""
 
     workflow = serializers.UUIDField()
@@ -122,7 +122,7 @@ class StartBody(Body):
     data = serializers.DictField(required=False)  # type: ignore[assignment]
 
 
-class TransitionBody(Body):
+class WorkflowMoveBody(Body):
     """`from_stage`: the stage you saw; when it is another by now, nothing happens."""
 
     transition = serializers.CharField(max_length=50)
@@ -130,29 +130,29 @@ class TransitionBody(Body):
     from_stage = serializers.CharField(max_length=50, required=False, default="")
 
 
-class ReasonBody(Body):
+class WorkflowReasonBody(Body):
     reason = serializers.CharField(max_length=MAX_TEXT, required=False, allow_blank=True, default="")
 
 
-class CommentBody(Body):
+class ApprovalCommentBody(Body):
     comment = serializers.CharField(max_length=MAX_TEXT, required=False, allow_blank=True, default="")
 
 
-class MigrateBody(Body):
+class WorkflowMigrateBody(Body):
     """`version`: its number; the newest when it is not named. `stage_map`: present stage → stage there."""
 
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
     stage_map = serializers.DictField(child=serializers.CharField(max_length=50), required=False)
 
 
-class MovedBody(Body):
+class WorkflowMovedBody(Body):
     """The instance afterwards, and the request for approval that was made or decided, if any."""
 
-    instance = InstanceBody()
-    approval = ApprovalBody(allow_null=True)
+    instance = WorkflowInstanceBody()
+    approval = WorkflowApprovalBody(allow_null=True)
 
 
-class StepBody(ModelBody):
+class WorkflowStepBody(ModelBody):
     version = serializers.IntegerField(source="version.number", read_only=True)
 
     class Meta:
@@ -175,7 +175,7 @@ class StepBody(ModelBody):
         read_only_fields = fields
 
 
-class WayBody(Body):
+class WorkflowWayBody(Body):
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     to = serializers.CharField()
@@ -185,13 +185,13 @@ class WayBody(Body):
     reason_required = serializers.BooleanField()
 
 
-class AvailableBody(Body):
+class WorkflowAvailableBody(Body):
     """The transitions that begin in the present stage, and what stands in the way of each."""
 
-    data = WayBody(many=True)  # type: ignore[assignment]
+    data = WorkflowWayBody(many=True)  # type: ignore[assignment]
 
 
-class RuleBody(ModelBody):
+class BusinessRuleBody(ModelBody):
     class Meta:
         model = BusinessRule
         fields = [
@@ -210,14 +210,14 @@ class RuleBody(ModelBody):
         read_only_fields = ["id", "version", *TIMES]
 
 
-class DryRunBody(Body):
+class RuleDryRunBody(Body):
     """`conditions`: try these instead of the rule's own."""
 
     since = serializers.DateTimeField()
     conditions = serializers.JSONField(required=False)
 
 
-class WouldFireBody(Body):
+class RuleWouldFireBody(Body):
     event_id = serializers.UUIDField()
     type = serializers.CharField()
     at = serializers.DateTimeField()
@@ -225,12 +225,12 @@ class WouldFireBody(Body):
     explanation = serializers.JSONField()
 
 
-class DryRunAnswer(Body):
+class RuleDryRunAnswer(Body):
     checked = serializers.IntegerField()
     truncated = serializers.BooleanField()
     not_met = serializers.IntegerField()
     gone = serializers.IntegerField()
-    would_fire = WouldFireBody(many=True)
+    would_fire = RuleWouldFireBody(many=True)
 
 
 class RuleRunBody(ModelBody):
@@ -273,21 +273,21 @@ class ActionRunBody(ModelBody):
         read_only_fields = fields
 
 
-class ActionBody(Body):
+class WorkflowActionBody(Body):
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     schema = serializers.JSONField()
 
 
-class ActionsBody(Body):
+class WorkflowActionsBody(Body):
     """What workflows and rules can do here."""
 
-    data = ActionBody(many=True)  # type: ignore[assignment]
+    data = WorkflowActionBody(many=True)  # type: ignore[assignment]
 
 
 def moved(instance: WorkflowInstance, approval: ApprovalRequest | None, context: Any) -> dict[str, Any]:
-    """The body of MovedBody."""
+    """The body of WorkflowMovedBody."""
     return {
-        "instance": InstanceBody(instance, context=context).data,
-        "approval": None if approval is None else ApprovalBody(approval, context=context).data,
+        "instance": WorkflowInstanceBody(instance, context=context).data,
+        "approval": None if approval is None else WorkflowApprovalBody(approval, context=context).data,
     }

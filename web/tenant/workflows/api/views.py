@@ -67,20 +67,20 @@ class WorkflowViewSet(ResourceViewSet):
     def perform_destroy(self, row: Workflow) -> None:
         services.workflow_delete(actor=self.actor, workflow=row)
 
-    @extend_schema(request=None, responses=bodies.CheckedBody)
+    @extend_schema(request=None, responses=bodies.WorkflowCheckedBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def check(self, request: Request, pk: str) -> Response:
         """What keeps the draft from being published."""
         found = definition.problems(self.get_object())
         return Response({"problems": [{"pointer": one.pointer, "text": one.text} for one in found]})
 
-    @extend_schema(request=None, responses={201: bodies.VersionBody})
+    @extend_schema(request=None, responses={201: bodies.WorkflowVersionBody})
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def publish(self, request: Request, pk: str) -> Response:
         """Make the draft the newest version. Running instances keep theirs."""
         with transaction.atomic():
             version = services.workflow_publish(actor=self.actor, workflow=self._matching(request))
-        return Response(bodies.VersionBody(version).data, status=201)
+        return Response(bodies.WorkflowVersionBody(version).data, status=201)
 
     @extend_schema(request=None, responses=bodies.WorkflowBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
@@ -90,13 +90,13 @@ class WorkflowViewSet(ResourceViewSet):
             row = services.workflow_retire(actor=self.actor, workflow=self._matching(request))
         return self.answer(row)
 
-    @extend_schema(responses=bodies.VersionBody(many=True), filters=False)
+    @extend_schema(responses=bodies.WorkflowVersionBody(many=True), filters=False)
     @action(detail=True, filter_backends=[])
     def versions(self, request: Request, pk: str) -> Response:
         """The published versions, the newest first. None of them ever changes."""
         self.sort_fields, self.default_sort = {"number": "number"}, "-number"  # type: ignore[misc]
         page = self.paginate_queryset(self.get_object().versions.all())
-        return self.get_paginated_response(bodies.VersionBody(page, many=True).data)
+        return self.get_paginated_response(bodies.WorkflowVersionBody(page, many=True).data)
 
     def _matching(self, request: Request) -> Workflow:
         """The row, locked; If-Match is honoured when it is sent."""
@@ -110,12 +110,13 @@ class InstanceViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseVi
     """What runs: on entities that the viewer may see."""
 
     queryset = WorkflowInstance.objects.select_related("version").prefetch_related("approvals")
-    serializer_class = bodies.InstanceBody
+    serializer_class = bodies.WorkflowInstanceBody
     filters = {
         "workflow": Filter("workflow", schema=UUID_SCHEMA),
         "entity_type": Filter("entity_type", many=True),
         "entity_id": Filter("entity_id", schema=UUID_SCHEMA),
         "stage": Filter("current_stage", many=True),
+        "waiting": Filter(apply=queries.waiting, schema=FLAG),
         "completed_at": Filter("completed_at", ranges=True, null=True, schema=MOMENT),
         "overdue_at": Filter("overdue_at", ranges=True, null=True, schema=MOMENT),
         "stage_deadline": Filter("stage_deadline", ranges=True, null=True, schema=MOMENT),
@@ -131,10 +132,10 @@ class InstanceViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseVi
         role = "" if membership is None else str(membership.role.name)
         return running.Mover(self.actor, self.viewer, role)
 
-    @extend_schema(request=bodies.StartBody, responses={201: bodies.InstanceBody})
+    @extend_schema(request=bodies.WorkflowStartBody, responses={201: bodies.WorkflowInstanceBody})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Start a workflow on an entity."""
-        values = read(bodies.StartBody, request)
+        values = read(bodies.WorkflowStartBody, request)
         workflow = Workflow.objects.filter(pk=values["workflow"]).first()
         if workflow is None:
             raise unknown("workflow")
@@ -156,51 +157,54 @@ class InstanceViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseVi
         fresh: WorkflowInstance = self._fresh(changed)
         return fresh
 
-    @extend_schema(request=bodies.TransitionBody, responses={200: bodies.MovedBody, 202: bodies.MovedBody})
+    @extend_schema(
+        request=bodies.WorkflowMoveBody,
+        responses={200: bodies.WorkflowMovedBody, 202: bodies.WorkflowMovedBody},
+    )
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def transition(self, request: Request, pk: str) -> Response:
         """Take a transition. 202 when it waits for approval now; 409 when it cannot be taken from here."""
-        values = read(bodies.TransitionBody, request)
+        values = read(bodies.WorkflowMoveBody, request)
         with transaction.atomic():
             row = self._matching(request)
             instance, asked = running.instance_move(mover=self.mover, instance=row, **values)
         return self._moved(instance, asked, status=200 if asked is None else 202)
 
-    @extend_schema(request=bodies.CommentBody, responses=bodies.MovedBody)
+    @extend_schema(request=bodies.ApprovalCommentBody, responses=bodies.WorkflowMovedBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def approve(self, request: Request, pk: str) -> Response:
         """Approve the transition that waits; the last approval takes it."""
-        values = read(bodies.CommentBody, request)
+        values = read(bodies.ApprovalCommentBody, request)
         with transaction.atomic():
             row = self._matching(request)
             instance, asked = running.instance_approve(mover=self.mover, instance=row, **values)
         return self._moved(instance, asked)
 
-    @extend_schema(request=bodies.CommentBody, responses=bodies.MovedBody)
+    @extend_schema(request=bodies.ApprovalCommentBody, responses=bodies.WorkflowMovedBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def reject(self, request: Request, pk: str) -> Response:
         """Refuse the transition that waits; who asked for it withdraws it."""
-        values = read(bodies.CommentBody, request)
+        values = read(bodies.ApprovalCommentBody, request)
         with transaction.atomic():
             row = self._matching(request)
             instance, asked = running.instance_reject(mover=self.mover, instance=row, **values)
         return self._moved(instance, asked)
 
-    @extend_schema(request=bodies.ReasonBody, responses=bodies.InstanceBody)
+    @extend_schema(request=bodies.WorkflowReasonBody, responses=bodies.WorkflowInstanceBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def cancel(self, request: Request, pk: str) -> Response:
         """End it where it is."""
-        values = read(bodies.ReasonBody, request)
+        values = read(bodies.WorkflowReasonBody, request)
         with transaction.atomic():
             row = self._matching(request)
             done = running.instance_cancel(mover=self.mover, instance=row, **values)
         return self.answer(self._fresh(done))
 
-    @extend_schema(request=bodies.MigrateBody, responses=bodies.InstanceBody)
+    @extend_schema(request=bodies.WorkflowMigrateBody, responses=bodies.WorkflowInstanceBody)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def migrate(self, request: Request, pk: str) -> Response:
         """Run on another version of the workflow."""
-        values = read(bodies.MigrateBody, request)
+        values = read(bodies.WorkflowMigrateBody, request)
         with transaction.atomic():
             row = self._matching(request)
             number = values.get("version", row.workflow.version)
@@ -212,16 +216,25 @@ class InstanceViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseVi
             )
         return self.answer(self._fresh(done))
 
-    @extend_schema(responses=bodies.StepBody(many=True), filters=False)
+    @extend_schema(responses=bodies.WorkflowStepBody(many=True), filters=False)
     @action(detail=True, filter_backends=[])
     def history(self, request: Request, pk: str) -> Response:
         """Every step, the first one first: who, when, why, and what the guard said."""
         self.sort_fields, self.default_sort = {"number": "number"}, "number"  # type: ignore[misc]
         steps = WorkflowTransition.objects.filter(instance=self.get_object()).select_related("version")
         page = self.paginate_queryset(steps)
-        return self.get_paginated_response(bodies.StepBody(page, many=True).data)
+        return self.get_paginated_response(bodies.WorkflowStepBody(page, many=True).data)
 
-    @extend_schema(responses=bodies.AvailableBody)
+    @extend_schema(responses=bodies.WorkflowApprovalBody(many=True), filters=False)
+    @action(detail=True, filter_backends=[])
+    def approvals(self, request: Request, pk: str) -> Response:
+        """Every request for approval, the newest first, and how it ended."""
+        self.sort_fields = {"requested_at": "requested_at"}  # type: ignore[misc]
+        self.default_sort = "-requested_at"  # type: ignore[misc]
+        page = self.paginate_queryset(self.get_object().approvals.prefetch_related("votes"))
+        return self.get_paginated_response(bodies.WorkflowApprovalBody(page, many=True).data)
+
+    @extend_schema(responses=bodies.WorkflowAvailableBody)
     @action(detail=True, pagination_class=None, filter_backends=[])
     def available(self, request: Request, pk: str) -> Response:
         """What may be done from here, and what stands in the way."""
