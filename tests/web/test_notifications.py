@@ -238,6 +238,62 @@ def test_a_hostile_title_stays_one_line_of_text_and_is_no_template(tenant, make_
     assert rendering.clean("x" * 1000) == "x" * 299 + "…"
 
 
+def test_a_due_date_at_the_end_of_time_is_only_a_date(tenant, make_user):
+    from datetime import UTC, datetime
+
+    make_user("supervisor")
+    rule(template="{{ task.due_date }}")
+    task(due_date=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    run()
+    assert [message for _, message in told()] == ["9999-12-31 23:59"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "\x00"},
+        {"template": "a\x00b"},
+        {"conditions": {"==": [{"var": "task.title"}, "\x00"]}},
+        {"conditions": [[[[]]]]},
+        {"conditions": "x"},
+        {"conditions": {"and": [{"not": [True]}] * 500}},
+        {"recipients": ["\x00"]},
+        {"recipients": [{"a": 1}]},
+        {"recipients": ["team:"]},
+        {"recipients": ["x"] * 51},
+        {"channels": {}},
+        {"channels": ["email", "email"]},
+        {"escalation": {"after_minutes": 5}},
+        {"escalation": [{"after_minutes": 10**12, "recipients": ["admin"]}]},
+        {"escalation": [{"after_minutes": 5, "recipients": ["admin"]}] * 11},
+    ],
+)
+def test_hostile_rules_are_problems(tenant, make_user, api, body):
+    answer = api(make_user("supervisor")).post(RULES, {**TestRules.created, **body})
+    assert answer.status_code in (400, 422), answer.content
+    assert not NotificationRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"channels": {"\x00": ["email"]}},
+        {"channels": {"a.b": "email"}},
+        {"channels": []},
+        {"channels": {f"a{n}.b": [] for n in range(201)}},
+        {"quiet_start": "25:00"},
+        {"quiet_start": None, "quiet_end": "07:00"},
+        {"time_zone": "../../etc/passwd"},
+        {"time_zone": "\x00"},
+        {"digest": 5},
+        {"user": "x"},
+    ],
+)
+def test_hostile_preferences_are_problems(tenant, make_user, api, body):
+    answer = api(make_user("agent")).patch(f"{URL}preferences/", body, HTTP_IF_MATCH="*")
+    assert answer.status_code in (400, 422), answer.content
+
+
 def test_a_team_is_told_through_the_real_drain(tenant, make_user):
     from web.shared.accounts.models import Team, TeamMember
 

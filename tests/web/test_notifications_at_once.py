@@ -78,7 +78,8 @@ def chain(tenant: Any) -> None:
 def test_several_drains_sweeps_and_deliveries_make_one_of_each(tenants, make_user, monkeypatch):
     tenant = tenants[0]
     make_user("supervisor"), make_user("admin"), make_user("supervisor", tenant=tenants[1])
-    pushed, mailed = watched(monkeypatch), []
+    pushed = watched(monkeypatch)
+    mailed: list[Any] = []
     monkeypatch.setitem(delivery.senders, "email", mailed.append)
     chain(tenant)
     at_once(3, lambda: events.drain(tenant.pk))

@@ -226,6 +226,37 @@ def test_bulk_assignment(tenant, make_user, api):
     assert api(user).post(f"{URL}bulk/assign/", {"ids": ids, "assigned_to": None}).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("", {"title": "\x00"}),
+        ("", {"title": "x" * 201}),
+        ("", {"title": "x", "due_date": "9999-12-31T23:59:59-14:00"}),
+        ("", {"title": "x", "due_date": "yesterday"}),
+        ("", {"title": "x", "estimated_hours": "-1"}),
+        ("", {"title": "x", "estimated_hours": "1e9"}),
+        ("", {"title": "x", "estimated_hours": "NaN"}),
+        ("", {"title": "x", "entity_type": "task"}),
+        ("", {"title": "x", "entity_type": "nonsense", "entity_id": str(uuid.uuid4())}),
+        ("", {"title": "x", "assigned_to": ["x"]}),
+        ("", {"title": "x", "assigned_to": 7}),
+        ("", {"title": "x", "series": str(uuid.uuid4())}),
+        ("bulk/complete/", {"ids": []}),
+        ("bulk/complete/", {"ids": ["x"]}),
+        ("bulk/complete/", {"ids": "x"}),
+        ("bulk/assign/", {"ids": [str(uuid.uuid4())]}),
+        ("series/preview/", {"recurrence": "FREQ=DAILY", "starts_at": "0001-01-01T00:00:00Z"}),
+        ("series/preview/", {"recurrence": "\x00", "starts_at": "2027-01-01T00:00:00Z"}),
+        ("series/", {"title": "x", "recurrence": "FREQ=DAILY", "starts_at": "2027-01-01T00:00:00Z",
+                     "checklist": [""]}),
+    ],
+)  # fmt: skip
+def test_hostile_bodies_are_problems(tenant, make_user, api, path, body):
+    answer = api(make_user("supervisor")).post(f"{URL}{path}", body)
+    assert answer.status_code in (400, 422), answer.content
+    assert not Task.objects.exists()
+
+
 # --- parts --------------------------------------------------------------------------------------------------
 
 

@@ -112,4 +112,7 @@ def _read(row: Any, sources: tuple[str, ...], zone: ZoneInfo) -> str:
 
 
 def _shown(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+    try:
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+    except OverflowError:  # the first or the last day of all calendars
+        return f"{moment:%Y-%m-%d %H:%M}"

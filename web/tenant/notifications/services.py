@@ -141,6 +141,8 @@ def _check(given: dict[str, Any], whole: Mapping[str, Any]) -> None:
     if "recipients" in given:
         _check_recipients("recipients", given["recipients"])
     if "conditions" in given:
+        if not isinstance(given["conditions"], dict):
+            raise base.refuse(conditions="A condition is an object; {} always holds.")
         wrong = conditions.check(given["conditions"])
         if wrong:
             said = " ".join(f"{one.pointer or '/'}: {one.text}" for one in wrong[:5])

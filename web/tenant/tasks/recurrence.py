@@ -70,13 +70,16 @@ def _parts(text: str) -> dict[str, str]:
 
 def _check_together(frequency: str, parts: dict[str, str]) -> None:
     """What would never happen, or is found only after a long search, is refused."""
-    if int(parts.get("INTERVAL", 1)) > MAX_INTERVAL:
+    interval = int(parts.get("INTERVAL", 1))
+    if interval > MAX_INTERVAL:
         raise BadRule(f"INTERVAL is at most {MAX_INTERVAL}.")
+    if frequency == "MONTHLY" and interval % 12 == 0:
+        raise BadRule("Every twelve months is FREQ=YEARLY.")
     if int(parts.get("COUNT", 1)) > MAX_COUNT:
         raise BadRule(f"COUNT is at most {MAX_COUNT}.")
     if "COUNT" in parts and "UNTIL" in parts:
         raise BadRule("COUNT and UNTIL exclude each other.")
-    if frequency == "DAILY" and "BYDAY" in parts and int(parts.get("INTERVAL", 1)) > 1:
+    if frequency == "DAILY" and "BYDAY" in parts and interval > 1:
         raise BadRule("FREQ=DAILY takes BYDAY or INTERVAL; use FREQ=WEEKLY.")
     if frequency in ("DAILY", "WEEKLY") and re.search(r"\d", parts.get("BYDAY", "")):
         raise BadRule("Only FREQ=MONTHLY and FREQ=YEARLY take numbered days.")
@@ -92,8 +95,11 @@ def _check_together(frequency: str, parts: dict[str, str]) -> None:
     if any(not 1 <= month <= 12 for month in months):
         raise BadRule("BYMONTH is 1 to 12.")
     longest = max(LONGEST_MONTH.get(month, 31) for month in months)
-    if any(abs(int(day)) > longest for day in parts.get("BYMONTHDAY", "1").split(",")):
+    days = [abs(int(day)) for day in parts.get("BYMONTHDAY", "1").split(",")]
+    if any(day > longest for day in days):
         raise BadRule("BYMONTHDAY names a day that its months do not have.")
+    if longest == 29 and min(days) == 29 and interval > 1:
+        raise BadRule("The 29th of February takes no INTERVAL.")
 
 
 def occurrence_after(
