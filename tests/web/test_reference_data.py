@@ -161,8 +161,10 @@ def test_items_are_listed_by_the_name_of_their_category(tenant, make_user, api):
     page = client.get(f"{BASE}/items/?category=gender").json()
     assert [one["code"] for one in page["data"]] == ["female", "male", "other", "unknown"]
     assert client.get(f"{BASE}/items/?category=nothing").json()["data"] == []
-    found = client.get(f"{BASE}/case-categories/?q=neg").json()["data"]
-    assert [one["code"] for one in found] == ["neglect"]
+    found = client.get(f"{BASE}/case-categories/?q=neg&expand=parent").json()["data"]
+    assert [(one["code"], one["parent"]["code"]) for one in found] == [("neglect", "protection")]
+    whole = client.get(f"{BASE}/items/?category=gender&expand=category").json()["data"]
+    assert {one["category"]["name"] for one in whole} == {"gender"}
 
 
 # --- trees --------------------------------------------------------------------------------------------------

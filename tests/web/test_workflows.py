@@ -582,11 +582,13 @@ def test_lists_make_the_same_queries_however_long_they_are(tenant, make_user, ap
             assert client.get(f"{BASE}/{path}").status_code == 200
         return len(said)
 
-    before = asked("instances/"), asked("")
+    named = client.get(f"{BASE}/instances/?expand=workflow").json()["data"][0]["workflow"]
+    assert named["name"] == row.name
+    before = asked("instances/?expand=workflow"), asked("")
     for _ in range(5):
         start(row)
         workflow()
-    assert (asked("instances/"), asked("")) == before
+    assert (asked("instances/?expand=workflow"), asked("")) == before
 
 
 def test_data_of_an_instance_is_changed_under_its_etag(tenant, make_user, api):

@@ -22,6 +22,7 @@ from web.tenant.reference_data.models import (
     ReferenceDataCategory,
     ReferenceModel,
 )
+from web.tenant.reference_data.permissions import REFERENCE_VIEW
 
 COMMON = ["translations", "is_active", "created_at", "updated_at"]
 READ_ONLY = ["id", "created_at", "updated_at"]
@@ -70,7 +71,34 @@ class ReferenceBody(ModelBody):
         return row.label_in(context["languages"])
 
 
+class CaseCategorySummary(ReferenceBody):
+    """What `?expand=` puts in the place of a category's id."""
+
+    expand_code = REFERENCE_VIEW
+
+    class Meta:
+        model = CaseCategory
+        fields = ["id", "code", "name", "label", "color", "parent"]
+
+
+class LocationSummary(ReferenceBody):
+    expand_code = REFERENCE_VIEW
+
+    class Meta:
+        model = Location
+        fields = ["id", "code", "name", "label", "type", "parent"]
+
+
+class ReferenceCategorySummary(ReferenceBody):
+    expand_code = REFERENCE_VIEW
+
+    class Meta:
+        model = ReferenceDataCategory
+        fields = ["id", "name", "display_name", "label", "category_type"]
+
+
 class CaseCategoryBody(ReferenceBody):
+    expandable = {"parent": "web.tenant.reference_data.api.serializers.CaseCategorySummary"}
     parent = RowKey(queryset=CaseCategory.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
 
     class Meta:
@@ -87,6 +115,7 @@ class PriorityBody(ReferenceBody):
 
 
 class LocationBody(ReferenceBody):
+    expandable = {"parent": "web.tenant.reference_data.api.serializers.LocationSummary"}
     parent = RowKey(queryset=Location.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
 
     class Meta:
@@ -112,6 +141,7 @@ class ReferenceCategoryBody(ReferenceBody):
 
 
 class ReferenceItemBody(ReferenceBody):
+    expandable = {"category": "web.tenant.reference_data.api.serializers.ReferenceCategorySummary"}
     category = CategoryKey(queryset=ReferenceDataCategory.objects.all())
     parent = RowKey(queryset=ReferenceData.objects.all(), required=False, allow_null=True)  # type: ignore[assignment]
     metadata = serializers.DictField(required=False)

@@ -18,6 +18,7 @@ from web.tenant.workflows.models import (
     WorkflowTransition,
     WorkflowVersion,
 )
+from web.tenant.workflows.permissions import VIEW
 
 TIMES = ["created_at", "updated_at"]
 MAX_TEXT = 2000
@@ -42,6 +43,16 @@ class WorkflowBody(ModelBody):
             *TIMES,
         ]
         read_only_fields = ["id", "status", "version", *TIMES]
+
+
+class WorkflowSummary(ModelBody):
+    """What `?expand=workflow` puts in the place of the id."""
+
+    expand_code = VIEW
+
+    class Meta:
+        model = Workflow
+        fields = ["id", "name", "entity_type", "status", "version"]
 
 
 class WorkflowVersionBody(ModelBody):
@@ -85,6 +96,8 @@ class WorkflowApprovalBody(ModelBody):
 
 
 class WorkflowInstanceBody(ModelBody):
+    expandable = {"workflow": "web.tenant.workflows.api.serializers.WorkflowSummary"}
+
     version = serializers.IntegerField(source="version.number", read_only=True)
     data = serializers.DictField(required=False)  # type: ignore[assignment]
     waiting = serializers.SerializerMethodField(help_text="The transition that waits for approval, if any.")
