@@ -57,10 +57,20 @@ def language_config(tenant_id: str) -> str:
         return str(cursor.fetchone()[0])
 
 
+def is_stale(tenant_id: str) -> bool:
+    """Whether some case is indexed in another language than the tenant's."""
+    return _stale(tenant_id).exists()
+
+
+def _stale(tenant_id: str) -> QuerySet[CaseSearch]:
+    # Two ranges of the index on `config`, where "different" would read the whole table.
+    config = language_config(tenant_id)
+    return CaseSearch.objects.filter(Q(config__lt=config) | Q(config__gt=config))
+
+
 def reindex_some(tenant_id: str) -> int:
     """Make anew the words of cases that were indexed in another language; returns how many were done."""
-    config = language_config(tenant_id)
-    stale = list(CaseSearch.objects.exclude(config=config).values_list("pk", flat=True)[:REINDEX_BATCH])
+    stale = list(_stale(tenant_id).values_list("pk", flat=True)[:REINDEX_BATCH])
     with connection.cursor() as cursor:
         for pk in stale:
             cursor.execute("SELECT case_words_write(%s, %s)", [pk, tenant_id])

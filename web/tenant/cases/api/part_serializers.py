@@ -127,6 +127,10 @@ class NoteVersionBody(ModelBody):
         read_only_fields = fields
 
 
+class NoteVersionsBody(Body):
+    data = NoteVersionBody(many=True)  # type: ignore[assignment]
+
+
 class MergeInto(Body):
     into = VisibleCase(help_text="The case that stays.")
     reason = serializers.CharField(max_length=2000, default="", allow_blank=True)

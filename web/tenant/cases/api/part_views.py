@@ -32,6 +32,7 @@ from web.tenant.cases.api.part_serializers import (
     MergeBody,
     NoteBody,
     NoteVersionBody,
+    NoteVersionsBody,
     WatcherBody,
 )
 from web.tenant.cases.api.scope import code_of_route
@@ -149,7 +150,7 @@ class NoteViewSet(OfCase, ResourceViewSet):
         if row.created_by_id != self.viewer.user_id and not self.viewer.may(EDIT_NOTES):
             raise Forbidden("Only who wrote a note may change it.", permission=EDIT_NOTES)
 
-    @extend_schema(responses=NoteVersionBody(many=True))
+    @extend_schema(responses=NoteVersionsBody)
     @action(detail=True, methods=["get"])
     def versions(self, request: Request, **_: Any) -> Response:
         """What the note said before each edit, newest first."""

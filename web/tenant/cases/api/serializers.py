@@ -76,6 +76,11 @@ class ClockBody(ModelBody):
         read_only_fields = fields
 
 
+class ClocksBody(Body):
+    data = ClockBody(many=True)  # type: ignore[assignment]
+    sla_state = serializers.ChoiceField(choices=["ok", "warning", "breached", "paused", "none"])
+
+
 class PartyBody(ModelBody):
     expandable = {"contact": CONTACT}
 
@@ -95,7 +100,32 @@ class NewParty(Body):
     is_primary = serializers.BooleanField(required=False)
 
 
+CASE_EXAMPLE = {
+    "id": "0199e9a1-6f1c-7c4e-8f57-1d3f0a5b7c21",
+    "case_number": "2026-000123",
+    "title": "Bullied on the way to school",
+    "description": "Three older boys wait at the bridge.",
+    "status": "open",
+    "priority": "high",
+    "case_type": "0199e9a1-0000-7c4e-8f57-1d3f0a5b7c21",
+    "contact": "0199e9a1-1111-7c4e-8f57-1d3f0a5b7c21",
+    "parties": [{"name": "An older boy", "role": "perpetrator"}],
+    "assigned_to": None,
+    "sla_state": "ok",
+    "custom_fields": {"county": "Kisumu"},
+    "redacted": [],
+    "tags": ["school"],
+    "confidentiality": "normal",
+    "channel": "voice",
+    "legal_hold": False,
+    "reopened_count": 0,
+    "created_at": "2026-03-01T08:00:00Z",
+    "updated_at": "2026-03-01T08:00:00Z",
+}
+
+
 class CaseBody(ModelBody):
+    example = CASE_EXAMPLE
     expandable = {
         "contact": CONTACT,
         "assigned_to": PERSON,
@@ -115,7 +145,7 @@ class CaseBody(ModelBody):
     reason = serializers.CharField(
         max_length=2000, required=False, write_only=True, help_text="Why; kept with the history."
     )
-    sla_state = serializers.SerializerMethodField()
+    sla_state = serializers.SerializerMethodField(help_text="ok, warning, breached, paused or none.")
     redacted = serializers.SerializerMethodField()
 
     class Meta:
@@ -255,6 +285,14 @@ class TransitionBody(Body):
 
 
 class BulkBody(Body):
+    example = {
+        "ids": ["0199e9a1-6f1c-7c4e-8f57-1d3f0a5b7c21"],
+        "action": "status",
+        "value": "resolved",
+        "reason": "Answered by the leaflet",
+        "all_or_nothing": False,
+    }
+
     ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS)
     action = serializers.ChoiceField(choices=sorted(ACTIONS))
     value = serializers.CharField(

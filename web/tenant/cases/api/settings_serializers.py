@@ -15,6 +15,20 @@ _TIMES = ["created_by", "created_at", "updated_at"]
 
 
 class FormBody(ModelBody):
+    example = {
+        "case_type": "0199e9a1-0000-7c4e-8f57-1d3f0a5b7c21",
+        "version": 2,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "county": {"type": "string", "maxLength": 50},
+                "diagnosis": {"type": "string", "x-sensitive": True},
+            },
+            "required": ["county"],
+        },
+        "sensitive_fields": ["diagnosis"],
+    }
+
     case_type = Choice(queryset=reference.rows("case_category").none())
     sensitive_fields = serializers.SerializerMethodField()
 
@@ -34,6 +48,13 @@ class FormBody(ModelBody):
 
 
 class CalendarBody(ModelBody):
+    example = {
+        "name": "Office hours",
+        "zone": "Africa/Nairobi",
+        "weekly": {"monday": [["08:00", "12:00"], ["13:00", "17:00"]]},
+        "exceptions": {"2026-12-25": []},
+    }
+
     class Meta:
         model = BusinessCalendar
         fields = ["id", "name", "zone", "weekly", "exceptions", *_TIMES]
@@ -41,6 +62,19 @@ class CalendarBody(ModelBody):
 
 
 class PolicyBody(ModelBody):
+    example = {
+        "name": "High priority",
+        "priority": "high",
+        "case_type": None,
+        "calendar": None,
+        "first_response_minutes": 60,
+        "next_response_minutes": 240,
+        "resolution_minutes": 4320,
+        "business_time": False,
+        "escalations": [{"at": "breach", "after_minutes": 30, "do": "raise_priority"}],
+        "is_active": True,
+    }
+
     case_type = Choice(queryset=reference.rows("case_category").none(), required=False, allow_null=True)
     calendar = Choice(queryset=BusinessCalendar.objects.none(), required=False, allow_null=True)
 
@@ -74,6 +108,12 @@ class PolicyBody(ModelBody):
 
 
 class ViewBody(ModelBody):
+    example = {
+        "name": "Mine, late",
+        "filters": {"assigned_to": "me", "sla_state": "breached"},
+        "sort": "due_date",
+    }
+
     class Meta:
         model = SavedView
         fields = ["id", "name", "filters", "sort", "is_shared", "owner", "created_at", "updated_at"]

@@ -23,6 +23,7 @@ from web.tenant.cases.api.serializers import (
     BulkBody,
     CaseBody,
     ClockBody,
+    ClocksBody,
     TransitionBody,
 )
 from web.tenant.cases.api.story import page_of_story
@@ -146,7 +147,7 @@ class CaseViewSet(ResourceViewSet):
         done = sum(one["ok"] for one in results)
         return Response({"results": results, "succeeded": done, "failed": len(results) - done})
 
-    @extend_schema(responses=ClockBody(many=True))
+    @extend_schema(responses=ClocksBody)
     @action(detail=True, methods=["get"])
     def sla(self, request: Request, pk: str = "") -> Response:
         """The clocks that run on the case."""

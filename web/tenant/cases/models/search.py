@@ -20,7 +20,10 @@ class CaseSearch(models.Model):
     vector = SearchVectorField()
 
     class Meta:
-        indexes = [GinIndex(fields=["vector"], name="case_words")]
+        indexes = [
+            GinIndex(fields=["vector"], name="case_words"),
+            models.Index(fields=["config"], name="case_words_config"),
+        ]
 
     def __str__(self) -> str:
         return f"words of {self.case_id}"

@@ -150,6 +150,9 @@ class CaseSla(models.Model):
     breached_at = models.DateTimeField(null=True)
     warned_at = models.DateTimeField(null=True)
     told_at = models.DateTimeField(null=True)
+    next_step_at = models.DateTimeField(
+        null=True, help_text="When the next step of the policy is to be taken."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -160,6 +163,11 @@ class CaseSla(models.Model):
             ),
             models.Index(
                 fields=["due_at"], name="sla_to_tell", condition=Q(state="running", told_at__isnull=True)
+            ),
+            models.Index(
+                fields=["next_step_at"],
+                name="sla_to_escalate",
+                condition=Q(state="running", next_step_at__isnull=False),
             ),
         ]
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.api.problems import Conflict
@@ -79,10 +80,14 @@ def case_acknowledge(*, actor: Actor, case: Case) -> Case:
         return row
 
 
+def leases_due(now: datetime) -> QuerySet[Case]:
+    """Cases whose lease has ended."""
+    return Case.objects.filter(lease_expires_at__lte=now).order_by("lease_expires_at")
+
+
 def leases_expire(now: datetime | None = None) -> int:
     """Take back every case whose lease has ended; returns how many. Safe to run twice at once."""
-    moment, count = now or timezone.now(), 0
-    due = Case.objects.filter(lease_expires_at__lte=moment).order_by("lease_expires_at")
+    due, count = leases_due(now or timezone.now()), 0
     for pk in list(due.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
             found = due.select_for_update(of=("self",), skip_locked=True).filter(pk=pk).first()

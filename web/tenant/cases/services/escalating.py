@@ -7,7 +7,7 @@ give the case to, no higher priority) is written down with the reason, and is no
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -22,19 +22,29 @@ from web.tenant.cases.events import SLA_BREACHED, SLA_ESCALATED, SLA_WARNING
 from web.tenant.cases.models import Case, CaseSla, SlaEscalation
 from web.tenant.cases.services.assigning import give
 from web.tenant.cases.services.changing import change
-from web.tenant.cases.services.sla import ACTOR, BATCH, clock_data
+from web.tenant.cases.services.sla import ACTOR, BATCH, clock_data, next_step_at, step_due_at
 
 
 def tell_due(now: datetime | None = None) -> int:
     """Say each warning and breach that is due and unsaid, and take due steps; returns how many."""
     moment = now or timezone.now()
+    return sum(_each(rows, moment, act) for rows, act in _due(moment))
+
+
+def is_anything_due(now: datetime | None = None) -> bool:
+    """Whether `tell_due` would find something."""
+    return any(rows.exists() for rows, _ in _due(now or timezone.now()))
+
+
+def _due(now: datetime) -> list[tuple[QuerySet[CaseSla], Any]]:
+    """What is due, in the order in which it is to be done. Evaluated when it is looked at."""
     running = CaseSla.objects.filter(state=ClockState.RUNNING)
-    said = _each(running.filter(warn_at__lte=moment, warned_at__isnull=True), moment, _warn)
-    late = Q(state=ClockState.RUNNING, due_at__lte=moment) | Q(breached_at__lte=moment)
-    said += _each(CaseSla.objects.filter(late, told_at__isnull=True), moment, _breach)
-    waiting = running.filter(Q(warned_at__isnull=False) | Q(told_at__isnull=False))
-    steps = waiting.filter(policy__isnull=False).exclude(policy__escalations=[])
-    return said + _each(steps, moment, _steps)
+    late = Q(state=ClockState.RUNNING, due_at__lte=now) | Q(breached_at__lte=now)
+    return [
+        (running.filter(warn_at__lte=now, warned_at__isnull=True), _warn),
+        (CaseSla.objects.filter(late, told_at__isnull=True), _breach),
+        (running.filter(next_step_at__lte=now), _steps),
+    ]
 
 
 def _each(rows: QuerySet[CaseSla], now: datetime, act: Any) -> int:
@@ -69,14 +79,16 @@ def _steps(row: CaseSla, case: Case, now: datetime) -> int:
     """Take every step of the policy that is due and was not taken in this cycle; returns how many."""
     if row.policy is None or row.state != ClockState.RUNNING:
         return 0
+    # What a step does folds the case later, by its events; here the row only learns what was taken.
     taken = set(SlaEscalation.objects.filter(clock=row, cycle=row.cycle).values_list("step", flat=True))
     count = 0
     for number, step in enumerate(row.policy.escalations):
-        since = row.warned_at if step["at"] == "warning" else row.told_at
-        due = since is not None and since + timedelta(minutes=step.get("after_minutes", 0)) <= now
-        if due and number not in taken:
+        due = step_due_at(row, step)
+        if due is not None and due <= now and number not in taken:
             _take(row, case, number, step, now)
             count += 1
+    row.next_step_at = next_step_at(row)
+    row.save(update_fields=["next_step_at"])
     return count
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -22,7 +22,7 @@ from web.shared.core.actor import system
 from web.tenant.cases import clocks, queries
 from web.tenant.cases.choices import DONE, PRIORITIES, ClockKind, ClockState, MomentKind
 from web.tenant.cases.events import SLA_MET
-from web.tenant.cases.models import Case, CaseMoment, CaseSla, SlaPolicy, SlaRefold
+from web.tenant.cases.models import Case, CaseMoment, CaseSla, SlaEscalation, SlaPolicy, SlaRefold
 from web.tenant.reference_data import queries as reference
 
 if TYPE_CHECKING:
@@ -150,9 +150,26 @@ def _write(case: Case, policy: SlaPolicy | None, clock: clocks.Clock, row: CaseS
     row.target_seconds, row.elapsed_seconds = clock.target // SECOND, clock.elapsed // SECOND
     row.started_at, row.due_at, row.warn_at = to_datetime(clock.started), due, _at(clock.warn)
     row.paused_at, row.ended_at, row.breached_at = _at(clock.paused), _at(clock.ended), _at(clock.breached)
+    row.next_step_at = None if made else next_step_at(row)
     row.save()
     if clock.state == ClockState.MET and was != ClockState.MET and clock.breached is None:
         events.emit(SLA_MET, obj=case, actor=ACTOR, data=clock_data(row, case))
+
+
+def next_step_at(row: CaseSla) -> datetime | None:
+    """When the next step of the row's policy that was not taken in this cycle is due; None for none."""
+    if row.policy is None or (row.warned_at is None and row.told_at is None):
+        return None
+    taken = set(SlaEscalation.objects.filter(clock=row, cycle=row.cycle).values_list("step", flat=True))
+    steps = enumerate(row.policy.escalations)
+    found = [step_due_at(row, step) for number, step in steps if number not in taken]
+    return min((one for one in found if one is not None), default=None)
+
+
+def step_due_at(row: CaseSla, step: dict[str, Any]) -> datetime | None:
+    """When this step is due, once the warning or breach it follows was told."""
+    since = row.warned_at if step["at"] == "warning" else row.told_at
+    return None if since is None else since + timedelta(minutes=step.get("after_minutes", 0))
 
 
 def clock_data(row: CaseSla, case: Case) -> dict[str, Any]:
@@ -204,6 +221,11 @@ def terms_of(policy: SlaPolicy) -> clocks.Terms:
     targets = {kind: minutes * MINUTE for kind in ClockKind.values if (minutes := policy.minutes_of(kind))}
     business = policy.business_time and calendar is not None
     return clocks.Terms(calendar.as_hours() if business and calendar else ALWAYS, targets)
+
+
+def refold_waits() -> bool:
+    """Whether cases are still to be folded anew."""
+    return SlaRefold.objects.exists()
 
 
 def refold_some(limit: int = BATCH) -> int:
