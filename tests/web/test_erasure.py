@@ -1,4 +1,4 @@
-"""A person who is erased is found nowhere: database, Redis, files, logs. And what they may read of themselves."""
+"""A person who is erased is found nowhere: database, Redis, files, logs; what they may read of themselves."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
+from web.shared.core import copying
 from web.shared.core.actor import Actor
 from web.shared.core.models import AbstractAuditEvent, PlatformAuditEvent
 from web.shared.tenants.context import current_tenant_id
@@ -50,8 +51,7 @@ def record_many(
     """As `record`, for many (primary key, changes) of one model in one statement; returns how many."""
     table, name = _table(), model._meta.label_lower
     rows = [_row(table, actor, action, name, str(pk), changes) for pk, changes in objects]
-    table._default_manager.bulk_create(rows)
-    return len(rows)
+    return copying.insert(rows)
 
 
 def _row(

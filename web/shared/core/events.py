@@ -29,6 +29,7 @@ from django.apps import apps
 from django.db import connection, models, transaction
 from django.utils import timezone
 
+from web.shared.core import copying
 from web.shared.core.actor import Actor
 from web.shared.tenants.context import current_tenant_id, tenant_context
 
@@ -124,7 +125,7 @@ def emit_many(
     entry = _declared(kind)
     rows = [_row(entry, actor, object_type, pk, data) for pk, data in objects]
     if rows:
-        _model("DomainEvent").objects.bulk_create(rows)
+        copying.insert(rows)
         _wake_after_commit()
     return len(rows)
 

@@ -23,7 +23,7 @@ from rest_framework import serializers
 
 from web.shared.api.problems import Invalid
 from web.shared.api.serializers import Body
-from web.shared.core import audit, events, transfer
+from web.shared.core import audit, copying, events, transfer
 from web.shared.core.actor import Actor
 from web.shared.core.ids import uuid7
 from web.shared.core.transfer import Row, RowError, Written
@@ -188,8 +188,8 @@ def _insert(rows: Sequence[_Read], actor: Actor) -> None:
             for n, number in enumerate(one.numbers)
         ]
     with transaction.atomic():
-        Contact.all_objects.bulk_create(contacts)
-        ContactPhone.objects.bulk_create(phones)
+        copying.insert(contacts)
+        copying.insert(phones)
         audit.record_many(
             actor=actor, action="create", model=Contact, objects=[(row.pk, _IMPORTED) for row in contacts]
         )
