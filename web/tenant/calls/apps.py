@@ -8,12 +8,13 @@ class CallsConfig(AppConfig):
     def ready(self) -> None:
         from web.shared.core import entities, erasure, timeline
         from web.shared.core.published import publishers
-        from web.tenant.calls import membership, personal, queries
+        from web.tenant.calls import membership, opening, personal, queries
         from web.tenant.calls.permissions import CALLS_VIEW
         from web.tenant.calls.publishing import publish_everything
 
         publishers.append(publish_everything)
         membership.connect()
+        opening.connect()
         entities.entity(
             "call",
             model="calls.Call",

@@ -26,6 +26,7 @@ _CARRIES = {
 }
 
 declare_resource("call", "Call", **_CARRIES)
+declare_resource("skill", "Skill", is_active=bool)
 STARTED = declare("call.started", "A call came in, or was placed", **_CARRIES)
 ANSWERED = declare("call.answered", "An agent and the caller talk", **_CARRIES)
 ENDED = declare("call.ended", "A call is over; `outcome` says how", **_CARRIES)

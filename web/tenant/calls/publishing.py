@@ -22,6 +22,7 @@ from web.shared.accounts.models import TenantMembership
 from web.shared.core import published
 from web.shared.core.actor import Actor, system
 from web.shared.tenants.context import current_tenant_id, tenant_context
+from web.tenant.calls import asked_skills
 from web.tenant.calls.models import AgentDevice, CallQueue, NumberRoute, QueueMembership
 
 
@@ -29,7 +30,7 @@ def publish_policy(actor: Actor) -> None:
     """Publish the queues and numbers as they are now in the tables of the tenant chosen."""
     tenant = _tenant()
     _one_at_a_time(tenant, "policy")
-    queues = [queue_policy(queue) for queue in CallQueue.objects.filter(is_active=True).order_by("pk")]
+    queues = [queue_policy(queue) for queue in _active_queues()]
     routes = NumberRoute.objects.filter(queue__is_active=True).order_by("trunk", "number")
     numbers = [inbound_number(route) for route in routes]
     try:
@@ -61,6 +62,10 @@ def publish_rosters(users: Iterable[uuid.UUID]) -> None:
         publish_roster(user_id)
 
 
+def _active_queues() -> Iterable[CallQueue]:
+    return CallQueue.objects.filter(is_active=True).select_related("hours").order_by("pk")
+
+
 def queue_policy(queue: CallQueue) -> QueuePolicy:
     return QueuePolicy(
         queue=QueueId(str(queue.pk)),
@@ -74,6 +79,7 @@ def queue_policy(queue: CallQueue) -> QueuePolicy:
         wrap_up_extensions=queue.wrap_up_extensions,
         music=queue.music,
         fallback=FallbackKind(queue.fallback),
+        hours=None if queue.hours is None else queue.hours.as_hours(),
     )
 
 
@@ -91,8 +97,13 @@ def roster_row(tenant: str, user_id: uuid.UUID) -> RosterRow:
     active = TenantMembership.objects.filter(
         user_id=user_id, tenant_id=tenant, is_active=True, user__is_active=True
     ).exists()
-    members = QueueMembership.objects.filter(user_id=user_id, queue__is_active=True, queue__is_deleted=False)
-    memberships = sorted((QueueId(str(row.queue_id)), row.penalty) for row in members)
+    members = list(
+        QueueMembership.objects.filter(user_id=user_id, queue__is_active=True, queue__is_deleted=False)
+    )
+    served = asked_skills.served_by(user_id, [row.queue_id for row in members])
+    memberships = sorted(
+        (QueueId(str(row.queue_id)), row.penalty) for row in members if row.queue_id in served
+    )
     return RosterRow(
         tenant=ContractTenantId(tenant),
         agent=AgentId(str(user_id)),

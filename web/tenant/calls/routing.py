@@ -18,10 +18,12 @@ from django.db import IntegrityError, transaction
 from telephony.contract.roster import DeviceKind
 from web.shared.accounts.models import TenantMembership
 from web.shared.api.problems import Conflict
+from web.shared.core import audit
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
 from web.shared.tenants.context import current_tenant_id
 from web.shared.tenants.models import InboundNumber
+from web.tenant.calls import asked_skills
 from web.tenant.calls.models import AgentDevice, CallQueue, NumberRoute, QueueMembership
 from web.tenant.calls.publishing import publish_policy, publish_roster, publish_rosters
 
@@ -32,8 +34,12 @@ REALM = "asterisk"
 
 
 def queue_create(*, actor: Actor, values: Mapping[str, Any]) -> CallQueue:
+    """`values["skills"]`, when given, is what the queue asks for: [{skill, least_level}]."""
+    own = dict(values)
+    wanted = own.pop("skills", [])
     with transaction.atomic():
-        queue = base.create(CallQueue, actor=actor, values=values)
+        queue = base.create(CallQueue, actor=actor, values=own)
+        asked_skills.replace(queue, wanted)
         publish_policy(actor)
     return queue
 
@@ -44,9 +50,17 @@ def queue_update(*, actor: Actor, queue: CallQueue, values: Mapping[str, Any]) -
         was_active = locked.is_active
         if values.get("is_active") is False:
             _refuse_when_numbers_lead_here(locked)
-        base.update(locked, actor=actor, values=values)
+        own = dict(values)
+        wanted = own.pop("skills", None)
+        base.update(locked, actor=actor, values=own)
+        asks = wanted is not None and asked_skills.replace(locked, wanted)
+        if asks:
+            # The list is part of what If-Match protects.
+            locked.save(update_fields=["updated_at"])
+            changes = audit.changed_fields(["skills"])
+            audit.record(actor=actor, action="update", obj=locked, changes=changes)
         publish_policy(actor)
-        if locked.is_active != was_active:
+        if asks or locked.is_active != was_active:
             publish_rosters(locked.members.filter(is_deleted=False).values_list("user", flat=True))
     return locked
 
@@ -74,7 +88,7 @@ def _refuse_when_numbers_lead_here(queue: CallQueue) -> None:
 
 def member_add(*, actor: Actor, queue: CallQueue, user_id: uuid.UUID, penalty: int = 0) -> QueueMembership:
     """Conflict when they serve it already; ValidationError when they are nobody here."""
-    _require_member(user_id)
+    require_member(user_id)
     with transaction.atomic():
         if QueueMembership.objects.filter(queue=queue, user_id=user_id).exists():
             raise Conflict("This person serves this queue already.")
@@ -141,7 +155,7 @@ def shift_credentials(*, actor: Actor, user_id: uuid.UUID) -> tuple[str, str]:
 
     The digest reaches Asterisk with the roster row that is published here.
     """
-    _require_member(user_id)
+    require_member(user_id)
     secret = new_secret()
     with transaction.atomic():
         device = (
@@ -161,7 +175,7 @@ def sip_device_create(
     *, actor: Actor, user_id: uuid.UUID, secret: str = "", **values: Any
 ) -> tuple[AgentDevice, str]:
     """(device, secret) of a new SIP phone; without a `secret` one is made. The only time it can be seen."""
-    _require_member(user_id)
+    require_member(user_id)
     secret = secret or new_secret()
     with transaction.atomic():
         device = _device(actor, user_id, DeviceKind.SIP, secret, values)
@@ -211,7 +225,7 @@ def _device(
     )
 
 
-def _require_member(user_id: uuid.UUID) -> None:
+def require_member(user_id: uuid.UUID) -> None:
     members = TenantMembership.objects.filter(
         user_id=user_id, tenant_id=current_tenant_id(), is_active=True, user__is_active=True
     )

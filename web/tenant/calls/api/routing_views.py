@@ -10,9 +10,16 @@ from django.db.models import QuerySet
 from web.shared.api.filters import Filter
 from web.shared.api.problems import NotFound
 from web.shared.api.viewsets import ResourceViewSet
-from web.tenant.calls import services
-from web.tenant.calls.api.serializers import DeviceBody, MemberBody, NumberBody, QueueBody
-from web.tenant.calls.models import AgentDevice, CallQueue, NumberRoute, QueueMembership
+from web.tenant.calls import services, skills
+from web.tenant.calls.api.serializers import (
+    AgentSkillBody,
+    DeviceBody,
+    MemberBody,
+    NumberBody,
+    QueueBody,
+    SkillBody,
+)
+from web.tenant.calls.models import AgentDevice, AgentSkill, CallQueue, NumberRoute, QueueMembership, Skill
 
 _BOOLEAN = {"type": "boolean"}
 _ID = {"type": "string", "format": "uuid"}
@@ -21,7 +28,7 @@ _ID = {"type": "string", "format": "uuid"}
 class QueueViewSet(ResourceViewSet):
     """Where callers wait."""
 
-    queryset = CallQueue.objects.all()
+    queryset = CallQueue.objects.prefetch_related("skills")
     serializer_class = QueueBody
     filters = {"is_active": Filter("is_active", schema=_BOOLEAN)}
     sort_fields = {"name": "name", "created_at": "created_at"}
@@ -35,6 +42,44 @@ class QueueViewSet(ResourceViewSet):
 
     def perform_destroy(self, row: CallQueue) -> None:
         services.queue_delete(actor=self.actor, queue=row)
+
+
+class SkillViewSet(ResourceViewSet):
+    """What agents can do and queues ask for."""
+
+    queryset = Skill.objects.all()
+    serializer_class = SkillBody
+    filters = {"is_active": Filter("is_active", schema=_BOOLEAN), "code": Filter("code", many=True)}
+    sort_fields = {"name": "name", "created_at": "created_at"}
+    default_sort = "name"
+
+    def perform_create(self, values: dict[str, Any]) -> Skill:
+        return skills.skill_create(actor=self.actor, values=values)
+
+    def perform_update(self, row: Skill, values: dict[str, Any]) -> Skill:
+        return skills.skill_update(actor=self.actor, skill=row, values=values)
+
+    def perform_destroy(self, row: Skill) -> None:
+        skills.skill_delete(actor=self.actor, skill=row)
+
+
+class AgentSkillViewSet(ResourceViewSet):
+    """Who can do what, and how well."""
+
+    queryset = AgentSkill.objects.all()
+    serializer_class = AgentSkillBody
+    filters = {"user": Filter("user", schema=_ID), "skill": Filter("skill", schema=_ID)}
+    sort_fields = {"level": "level", "created_at": "created_at"}
+    default_sort = "created_at"
+
+    def perform_create(self, values: dict[str, Any]) -> AgentSkill:
+        return skills.agent_skill_add(actor=self.actor, **{"level": skills.BEST, **values})
+
+    def perform_update(self, row: AgentSkill, values: dict[str, Any]) -> AgentSkill:
+        return skills.agent_skill_update(actor=self.actor, row=row, values=values)
+
+    def perform_destroy(self, row: AgentSkill) -> None:
+        skills.agent_skill_remove(actor=self.actor, row=row)
 
 
 class MemberViewSet(ResourceViewSet):

@@ -15,6 +15,7 @@ from web.shared.api.serializers import Body, ModelBody
 from web.shared.core import entities
 from web.tenant.calls.models import (
     AgentDevice,
+    AgentSkill,
     Call,
     CallDisposition,
     CallEvent,
@@ -25,7 +26,9 @@ from web.tenant.calls.models import (
     QueueMembership,
     QueueVisit,
     Segment,
+    Skill,
 )
+from web.tenant.calls.models.skills import LEVELS
 from web.tenant.calls.models.wrap_up import MAX_NOTE
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -285,7 +288,52 @@ class ReasonBody(ModelBody):
         read_only_fields = ["id"]
 
 
+class SkillBody(ModelBody):
+    class Meta:
+        model = Skill
+        fields = ["id", "code", "name", "is_active", "created_at", "updated_at"]
+        read_only_fields = ["id", "created_at", "updated_at"]
+        validators: list[Any] = []
+
+
+class AgentSkillBody(ModelBody):
+    """What an agent can do, and how well: 1 to 10."""
+
+    user = serializers.UUIDField(source="user_id")
+    skill = serializers.PrimaryKeyRelatedField(queryset=Skill.objects.all())
+
+    class Meta:
+        model = AgentSkill
+        fields = ["id", "user", "skill", "level"]
+        read_only_fields = ["id"]
+        validators: list[Any] = []
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is not None:
+            for name in ("user_id", "skill"):
+                if name in attrs and attrs[name] != getattr(self.instance, name):
+                    wrong = {name.removesuffix("_id"): "Another skill or person is another row."}
+                    raise serializers.ValidationError(wrong, code="immutable")
+        return attrs
+
+
+class AskedSkillBody(Body):
+    """A skill that a queue asks for, at this level or above."""
+
+    skill = serializers.PrimaryKeyRelatedField(queryset=Skill.objects.all())
+    least_level = serializers.IntegerField(min_value=LEVELS[0], max_value=LEVELS[1], default=LEVELS[0])
+
+
 class QueueBody(ModelBody):
+    """A queue. `hours` is a calendar of /cases/calendars/; `skills` is replaced as a whole."""
+
+    hours = serializers.PrimaryKeyRelatedField(
+        queryset=CallQueue._meta.get_field("hours").related_model.objects.all(),
+        allow_null=True,
+        required=False,
+    )
+    skills = AskedSkillBody(many=True, required=False)
+
     class Meta:
         model = CallQueue
         fields = [
@@ -300,6 +348,8 @@ class QueueBody(ModelBody):
             "wrap_up_extensions",
             "music",
             "fallback",
+            "hours",
+            "skills",
             "is_active",
             "created_at",
             "updated_at",

@@ -8,6 +8,8 @@ router = Router()
 router.register("dispositions", views.DispositionViewSet, basename="disposition")
 router.register("not-ready-reasons", views.ReasonViewSet, basename="reason")
 router.register("queues", routing_views.QueueViewSet, basename="queue")
+router.register("skills", routing_views.SkillViewSet, basename="skill")
+router.register("agent-skills", routing_views.AgentSkillViewSet, basename="agent-skill")
 router.register("numbers", routing_views.NumberViewSet, basename="number")
 router.register("devices", routing_views.DeviceViewSet, basename="device")
 # Last: its ids would match every word above.

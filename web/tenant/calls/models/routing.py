@@ -16,7 +16,8 @@ from web.shared.core.models import BaseModel
 from web.tenant.calls.choices import DEVICE_KINDS, FALLBACKS, STRATEGIES
 
 
-def _between(low: int, high: int) -> list[MinValueValidator | MaxValueValidator]:
+def between(low: int, high: int) -> list[MinValueValidator | MaxValueValidator]:
+    """Validators of a whole number from `low` to `high`."""
     return [MinValueValidator(low), MaxValueValidator(high)]
 
 
@@ -25,22 +26,30 @@ class CallQueue(BaseModel):
 
     name = models.CharField(max_length=100)
     strategy = models.CharField(max_length=20, choices=STRATEGIES, default=Strategy.LONGEST_IDLE.value)
-    ring_seconds = models.PositiveIntegerField(default=20, validators=_between(5, 120))
-    max_wait_seconds = models.PositiveIntegerField(default=300, validators=_between(10, 7200))
+    ring_seconds = models.PositiveIntegerField(default=20, validators=between(5, 120))
+    max_wait_seconds = models.PositiveIntegerField(default=300, validators=between(10, 7200))
     priority = models.PositiveIntegerField(
-        default=0, validators=_between(0, 3600), help_text="Seconds of head start over other queues' callers."
+        default=0, validators=between(0, 3600), help_text="Seconds of head start over other queues' callers."
     )
     wrap_up_seconds = models.PositiveIntegerField(
-        default=30, validators=_between(0, 3600), help_text="0: no after-call work."
+        default=30, validators=between(0, 3600), help_text="0: no after-call work."
     )
-    wrap_up_extend_seconds = models.PositiveIntegerField(default=30, validators=_between(5, 600))
-    wrap_up_extensions = models.PositiveIntegerField(default=3, validators=_between(0, 20))
+    wrap_up_extend_seconds = models.PositiveIntegerField(default=30, validators=between(5, 600))
+    wrap_up_extensions = models.PositiveIntegerField(default=3, validators=between(0, 20))
     music = models.CharField(
         max_length=40,
         default="default",
         validators=[RegexValidator(r"\A[a-z0-9_-]+\Z", "a-z, 0-9, _ and -.")],
     )
     fallback = models.CharField(max_length=20, choices=FALLBACKS, default=FallbackKind.QUEUE.value)
+    hours = models.ForeignKey(
+        "cases.BusinessCalendar",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Outside of them callers hear that we are closed; none: open day and night.",
+    )
     is_active = models.BooleanField(default=True)
 
     class Meta(BaseModel.Meta):
@@ -59,7 +68,7 @@ class QueueMembership(BaseModel):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     queue = models.ForeignKey(CallQueue, on_delete=models.PROTECT, related_name="members")
-    penalty = models.PositiveIntegerField(default=0, validators=_between(0, 100))
+    penalty = models.PositiveIntegerField(default=0, validators=between(0, 100))
 
     class Meta(BaseModel.Meta):
         constraints = [
