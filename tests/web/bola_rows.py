@@ -112,7 +112,8 @@ def _location(world: Any) -> str:
 
 def _priority(world: Any) -> str:
     levels = [one["level"] for one in world.client().get(f"{V1}/reference-data/priorities/").json()["data"]]
-    body = {"name": uuid.uuid4().hex, "level": max(levels, default=0) + 1, "color": "#FF0000"}
+    body = {"name": uuid.uuid4().hex, "level": max(levels, default=0) + 1}
+    body |= {"color": "#FF0000", "sla_hours": 2}
     return str(world.post(f"{V1}/reference-data/priorities/", body))
 
 
@@ -128,7 +129,47 @@ def _item(world: Any) -> str:
     return str(world.post(f"{V1}/reference-data/items/", body))
 
 
+def _sign_in(world: Any) -> str:
+    """How this organisation's person calls one of their own sign-ins."""
+    answer = world.client().get(f"{V1}/auth/sessions/").json()
+    return str(answer["data"][0]["id"])
+
+
+def _passkey(world: Any) -> str:
+    """Nobody has one here, and the path is of one's own account alone: any id is as strange as another."""
+    return str(uuid.uuid4())
+
+
+def _published(world: Any) -> str:
+    body = BODIES["workflows:workflow-list"] | {"name": uuid.uuid4().hex}
+    pk = str(world.post(f"{V1}/workflows/", body))
+    answer = world.client().post(f"{V1}/workflows/{pk}/publish/", {}, HTTP_IF_MATCH="*")
+    assert answer.status_code in (200, 201), answer.content
+    return pk
+
+
+def _action_run(world: Any) -> str:
+    from django.apps import apps
+
+    model: Any = apps.get_model("workflows", "ActionRun")
+    case = world.row("cases:case")
+    return str(model.objects.create(action="x", entity_type="case", entity_id=case, position=0).pk)
+
+
+def _audit(world: Any) -> str:
+    from web.shared.records.models import AuditEvent
+
+    world.client()
+    world.row("contacts:contact")
+    return str(AuditEvent.objects.first().pk)  # type: ignore[union-attr]
+
+
 BOLA_ROWS: dict[str, Any] = {
+    "auth:sign-in": _sign_in,
+    "auth:passkey": _passkey,
+    "workflows:workflow": _published,
+    "workflows:action-run": _action_run,
+    "audit:event": _audit,
     "auth:invitation": _invitation,
     "auth:role": _role,
     "cases:merge": _case_merge,
@@ -166,6 +207,10 @@ PATHS: dict[tuple[str, str], str] = {
     ("*", "user_id"): "user",
     ("notifications:rule-dry-run", "id"): "notifications:rule",
     ("webhooks:webhook-rotate-secret", "id"): "webhooks:webhook",
+    ("workflows:rule-dry-run", "id"): "workflows:rule",
+    ("communications:template-preview", "id"): "communications:template",
+    ("auth:sessions-one", "sign_in"): "auth:sign-in",
+    ("auth:mfa-passkey", "passkey"): "auth:passkey",
 }
 
 FIELDS: dict[tuple[str, str], str] = {
@@ -200,6 +245,12 @@ FIELDS: dict[tuple[str, str], str] = {
     ("tasks:bulk-assign", "ids"): "tasks:task",
     ("tasks:bulk-complete", "ids"): "tasks:task",
     ("*", "entity_id"): "cases:case",
+    ("*", "channel"): "communications:channel",
+    ("*", "conversation"): "communications:conversation",
+    ("*", "template"): "communications:template",
+    ("*", "attachments"): "documents:document",
+    ("*", "workflow"): "workflows:workflow",
+    ("audit:event-list", "actor_id"): "user",
     ("*", "depends_on"): "tasks:task#2",
 }
 for _kind in ("case-category", "category", "item", "location", "priority"):
@@ -231,8 +282,27 @@ BODIES: dict[str, Any] = {
         "recurrence": "FREQ=WEEKLY;BYDAY=MO",
         "starts_at": (timezone.now() + timedelta(days=30)).isoformat(),
     },
-    "tasks:task-list": {"title": "Walk", "entity_type": "case"},
-    "tasks:task-detail": {"entity_type": "case"},
+    "tasks:task-list": lambda world: {
+        "title": "Walk",
+        "entity_type": "case",
+        "entity_id": world.row("cases:case"),
+    },
+    "tasks:task-detail": lambda world: {"entity_type": "case", "entity_id": world.row("cases:case")},
+    "communications:channel-list": {"name": "Walk", "type": "sms", "configuration": {"sender": "HELP"}},
+    "communications:template-list": {"name": "Walk", "channel_type": "sms", "content": "Good day"},
+    "workflows:workflow-list": {
+        "name": "Walk",
+        "entity_type": "case",
+        "stages": [{"name": "new", "initial": True}, {"name": "closed", "final": True}],
+        "transitions": [{"name": "close", "from": ["new"], "to": "closed"}],
+    },
+    "workflows:rule-list": {
+        "name": "Walk",
+        "entity_type": "case",
+        "triggers": ["case.updated"],
+        "conditions": {"==": [{"var": "case.priority"}, "high"]},
+        "actions": [],
+    },
     "cases:case-bulk": lambda world: {
         "ids": [world.row("cases:case")],
         "action": "priority",
@@ -244,6 +314,8 @@ BODIES: dict[str, Any] = {
 # Routes that are not walked, each with its reason.
 UNWALKED: dict[str, str] = {
     "calls:call-draft": "a draft may be older than its call's row: any id opens one's own, empty drawer",
+    "auth:oidc-start": "a browser's way out to a provider, before anybody is known",
+    "auth:oidc-callback": "a browser's way back from a provider, before anybody is known",
     "documents:link": "the path is a signed token; its own tests forge it",
     "jobs:job-file": "the path is a signed token; its own tests forge it",
 }

@@ -269,3 +269,13 @@ def test_another_tenants_keys_are_not_there(tenants, make_key, make_user, api):
     assert boss.get(URL).json()["data"] == []
     with tenant_context(tenants[0].pk):
         assert not AuditEvent.objects.filter(object_id=theirs["id"]).exists()
+
+
+def test_me_says_of_a_key_what_it_may_do_and_how_much(tenant, make_key, make_user, api):
+    client, made = make_key("contacts.view", rate_limit=7)
+    me = client.get("/api/v1/auth/me/").json()
+    assert me["tenant"]["id"] == tenant.pk and me["role"] is None and me["user"]["id"] == made["id"]
+    assert me["permissions"] == {"contacts.view": "all"} and me["key"]["scopes"] == ["contacts.view"]
+    assert me["limits"]["default"] == {"units": 7, "seconds": 60}
+    person = api(make_user("agent")).get("/api/v1/auth/me/").json()
+    assert person["key"] is None and person["role"]["name"] == "agent" and "default" in person["limits"]

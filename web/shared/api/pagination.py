@@ -32,7 +32,7 @@ class CursorPages(BasePagination):
         self._limit = _limit(request)
         allowed: dict[str, str] = getattr(view, "sort_fields", {"created_at": "created_at"})
         asked = str(request.query_params.get("sort") or getattr(view, "default_sort", "-created_at"))
-        descending, name = asked.startswith("-"), asked.lstrip("-")
+        descending, name = asked.startswith("-"), asked.removeprefix("-")
         if name not in allowed:
             raise Malformed(
                 "This list cannot be sorted by that.",

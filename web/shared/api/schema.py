@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from web.shared.accounts import registry
 from web.shared.api import examples
 from web.shared.api.serializers import RedactedField, StrictFields
 
+FIRST_STEPS = Path(__file__).with_name("first_steps.md").read_text(encoding="utf-8")
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
@@ -173,4 +175,6 @@ def add_problem(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Postprocessing hook: the one component that the responses above point at, and the examples."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
     examples.fill(result)
+    if "openapi" in result and FIRST_STEPS not in result["info"].get("description", ""):
+        result["info"]["description"] = f"{result['info'].get('description', '')}\n\n{FIRST_STEPS}".strip()
     return result

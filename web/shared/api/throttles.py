@@ -108,6 +108,11 @@ def charge(request: Any, bucket: str, cost: int) -> Rate | None:
         return None
 
 
+def limits_of(request: Any) -> dict[str, Limit]:
+    """Bucket → what whoever sent this request may spend in it, their organisation apart."""
+    return {bucket: _subjects(request, bucket)[0][1] for bucket in LIMITS}
+
+
 def _ask(subjects: list[tuple[str, Limit]], cost: int) -> Rate | None:
     if time.monotonic() < _away_until:
         raise redis.ConnectionError

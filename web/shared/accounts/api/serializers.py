@@ -136,14 +136,31 @@ class RoleBody(Body):
     display_name = serializers.CharField()
 
 
+class KeyRef(Body):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class LimitBody(Body):
+    """`units` that flow back over `seconds`."""
+
+    units = serializers.IntegerField()
+    seconds = serializers.IntegerField()
+
+
 class MeAnswer(Body):
-    """`permissions`: code → scope (own, team, all)."""
+    """`permissions`: code → scope (own, team, all). For an API key `key` says which; `user` is its name."""
 
     user = UserBody()
     tenant = TenantBody(allow_null=True)
     role = RoleBody(allow_null=True)
     permissions = serializers.DictField(child=serializers.ChoiceField(choices=["own", "team", "all"]))
     sip_websocket = serializers.CharField(allow_blank=True)
+    key = KeyRef(required=False, allow_null=True)
+    limits = serializers.DictField(child=LimitBody(), required=False)
 
 
 class TicketAnswer(Body):

@@ -15,19 +15,26 @@ from web.shared.accounts.api.proof import own_account
 from web.shared.accounts.api.sign_in_views import organisation
 from web.shared.accounts.models import TokenFamily
 from web.shared.accounts.queries import proof_of
+from web.shared.api import throttles
 from web.shared.api.viewsets import ApiView
 
 
 class MeView(ApiView):
+    open_to_keys = True
+
     @extend_schema(responses=bodies.MeAnswer, operation_id="auth_me")
     def get(self, request: Any) -> Response:
-        """Who I am here: organisation, role, permissions."""
+        """Who I am here: organisation, role or key, permissions, limits per bucket."""
         tenant, membership = request._request.tenant, getattr(request, "membership", None)
+        key = getattr(request.user, "key", None)
+        machine = {"email": "", "language": ""}
         answer = {
-            "user": request.user,
+            "user": request.user if key is None else {"id": key.pk, "name": key.name, **machine},
             "tenant": tenant,
             "role": None if membership is None else membership.role,
-            "permissions": {} if membership is None else membership.permissions,
+            "permissions": self.viewer.scopes,
+            "key": key,
+            "limits": throttles.limits_of(request),
             "sip_websocket": settings.SIP_WEBSOCKET,
         }
         return Response(bodies.MeAnswer(answer).data)
