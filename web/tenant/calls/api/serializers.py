@@ -328,7 +328,7 @@ class QueueBody(ModelBody):
     """A queue. `hours` is a calendar of /cases/calendars/; `skills` is replaced as a whole."""
 
     hours = serializers.PrimaryKeyRelatedField(
-        queryset=CallQueue._meta.get_field("hours").related_model.objects.all(),
+        queryset=CallQueue._meta.get_field("hours").related_model._default_manager.all(),
         allow_null=True,
         required=False,
     )
