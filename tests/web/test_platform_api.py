@@ -483,7 +483,7 @@ def test_limits_stop_the_next_person_and_the_next_file(
     with pytest.raises(QuotaExceeded):
         make_user("agent")
     file = SimpleUploadedFile("letter.txt", b"more than ten bytes", content_type="text/plain")
-    stored = admin.post("/api/v1/documents/", {"file": file, "title": "Letter"}, format="multipart")
+    stored = admin.post("/api/v1/documents/", {"file": file}, format="multipart")
     assert stored.status_code == 409 and stored.json()["quota"] == "storage_bytes", stored.content
     host.patch(f"{URL}{pk}/quotas/", {"users": None})
     make_user("agent")

@@ -16,12 +16,14 @@ from django.core.management import call_command
 from django.db import connection
 
 from config.env import BASE
+from tests.web.test_tenants_clone import dump
 from web.shared.accounts import onboarding
 from web.shared.core import audit
 from web.shared.core.actor import Actor, system
 from web.shared.core.exits import Exit
 from web.shared.records.models import AuditEvent
 from web.shared.tenants import provisioning, schemas
+from web.shared.tenants.clone import TEMPLATE
 from web.shared.tenants.context import public_context, tenant_context
 from web.shared.tenants.models import ProvisioningStep, Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_connection
@@ -155,6 +157,7 @@ def test_many_schemas_are_made_and_migrated_and_a_kill_costs_only_time(tenants: 
         assert 0 < len([one for one in tenant_versions() if one.behind]) < 4
         resumed()
         assert [one.id for one in tenant_versions() if one.behind] == []
+        assert {tuple(dump(pk)) for pk in made} == {tuple(dump(TEMPLATE))}
     finally:
         for pk in made:
             schemas.drop(pk)
@@ -193,3 +196,18 @@ def test_a_template_that_cannot_be_copied_is_not(tenants: Any, monkeypatch: Any)
 def test_the_slug_must_be_one(tenants: Any, tmp_path: Path) -> None:
     with pytest.raises(Exit):
         call_command("tenant_create", "Ä b")
+
+
+def test_tenants_are_listed_suspended_and_activated_from_the_shell(tenants: Any) -> None:
+    def run(*arguments: str) -> list[dict[str, str]]:
+        out = io.StringIO()
+        call_command(*arguments, "--json", stdout=out)
+        return [json.loads(line) for line in out.getvalue().splitlines()]
+
+    assert [one["slug"] for one in run("tenant_list")] == ["mto", "ziwa"]
+    assert run("tenant_suspend", "mto") == [{"id": tenants[0].pk, "status": "suspended"}]
+    assert [one["status"] for one in run("tenant_list")] == ["suspended", "active"]
+    assert run("tenant_activate", tenants[0].pk) == [{"id": tenants[0].pk, "status": "active"}]
+    with pytest.raises(Exit) as unknown:
+        run("tenant_suspend", "nobody")
+    assert unknown.value.code == 3

@@ -14,6 +14,13 @@ def tenant_by_slug(slug: str) -> Tenant | None:
     return None if domain is None else domain.tenant
 
 
+def tenant_named(text: str) -> Tenant | None:
+    """The tenant with this id or slug, whatever its status."""
+    with public_context():
+        found: Tenant | None = Tenant.objects.filter(pk=text).first()
+    return found or tenant_by_slug(text)
+
+
 def tenant_by_host(host: str) -> Tenant | None:
     """The tenant that a host name (lower case, no port) leads to."""
     with public_context():
