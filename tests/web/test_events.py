@@ -291,22 +291,28 @@ def test_an_event_says_only_what_it_was_declared_to_say(tenant):
         events.declare("thing.happened", "Otherwise")
 
 
-def test_many_events_are_one_statement(tenant):
+def test_many_events_cost_no_more_statements_than_a_few(tenant):
     reader = Reader("reader")
     with CaptureQueriesContext(connection) as made:
         events.emit_many(
             "thing.happened", actor=ACTOR, objects=[(uuid.uuid4(), {"n": n}) for n in range(300)]
         )
-    assert sum("INSERT" in query["sql"] for query in made) == 1
+    assert len(made) <= 5
     assert events.drain(tenant.pk) == 300 and reader.seen == list(range(300))
 
 
-def test_old_events_go_and_unread_ones_with_them_only_after_their_days(tenant):
-    happen(1, 2)
+def test_old_events_go_once_everybody_has_had_them(tenant):
     from web.shared.tenants.ownership import owner_connection
 
+    happen(1, 2)
     with owner_connection(), tenant_context(tenant.pk):
         DomainEvent.objects.filter(data__n=1).update(at=timezone.now() - events.KEPT - timedelta(minutes=1))
+    reader = Reader("reader", bad=[1])
+    assert event_tasks.forget_old() == 0
+    events.drain(tenant.pk)
+    assert event_tasks.forget_old() == 0, "it was not taken yet"
+    reader.bad.clear()
+    events.drain(tenant.pk, patient=False)
     assert event_tasks.forget_old() == 1
     assert [row.data["n"] for row in DomainEvent.objects.all()] == [2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from datetime import timedelta
@@ -159,6 +160,16 @@ def test_files_go_after_a_day_and_with_an_erasure(tenant, django_capture_on_comm
     with django_capture_on_commit_callbacks(execute=True):
         assert jobs.erase_files(uuid.uuid4(), system("tests")) == 1
     assert not files.tenant_path(tenant.pk, "jobs", second.pk).exists()
+
+
+def test_an_upload_that_nobody_took_up_goes_after_an_hour(tenant):
+    old, new = (files.make_room(files.tenant_path(tenant.pk, files.UPLOADS, uuid.uuid4())) for _ in range(2))
+    old.write_bytes(b"0712 345 678")
+    new.write_bytes(b"on its way")
+    os.utime(old, (0, time.time() - 3601))
+    jobs.forget_old()
+    assert not old.exists() and new.exists()
+    new.unlink()
 
 
 def test_what_nobody_sent_or_whose_worker_died_is_swept_up(tenants, monkeypatch):

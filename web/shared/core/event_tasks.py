@@ -87,8 +87,16 @@ def lags(tenant_id: str) -> bool:
 
 
 def forget_old() -> int:
-    """Remove events older than their 30 days that everybody has had, in the tenant chosen now."""
-    count, _ = (
-        apps.get_model("records", "DomainEvent").objects.filter(at__lt=timezone.now() - events.KEPT).delete()
-    )
-    return int(count)
+    """Remove events older than their 30 days that every consumer has had, in the tenant chosen now."""
+    old = apps.get_model("records", "DomainEvent").objects.filter(at__lt=timezone.now() - events.KEPT)
+    names = list(events.consumers)
+    positions = apps.get_model("records", "EventPosition").objects.filter(consumer__in=names)
+    if positions.count() < len(names):
+        return 0
+    last = positions.order_by("transaction_id", "sequence").first()
+    if last is not None:
+        old = old.extra(
+            where=["(transaction_id, sequence) <= (%s::text::xid8, %s)"],
+            params=[str(last.transaction_id), last.sequence],
+        )
+    return int(old.delete()[0])

@@ -25,6 +25,9 @@ from django.core import signing
 from web.shared.tenants.ids import as_tenant_id
 
 MODE = 0o700
+UPLOADS = "uploads"
+"""The area of request bodies on their way to something else; see `forget_uploads`."""
+UPLOAD_SECONDS = 3600
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -68,6 +71,15 @@ def make_room(path: Path) -> Path:
     for directory in reversed(missing):
         directory.mkdir(mode=MODE, exist_ok=True)
     return path
+
+
+def forget_uploads(tenant_id: str) -> int:
+    """Remove what a request that died has left among the uploads, after an hour; returns how many."""
+    room = tenant_root(tenant_id) / UPLOADS
+    old = [path for path in room.glob("*") if path.stat().st_mtime < time.time() - UPLOAD_SECONDS]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
 
 
 def signed_url(

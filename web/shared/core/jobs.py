@@ -296,11 +296,12 @@ def waiting() -> list[uuid.UUID]:
 
 
 def forget_old() -> int:
-    """Remove files a day after the end, rows after 30 days; in the tenant chosen."""
+    """Remove files a day after the end, rows after 30 days, uploads nobody took up; in the tenant chosen."""
     now = timezone.now()
     for job in Job.objects.filter(expires_at__lt=now)[:500]:
         drop_files(job.pk)
         Job.objects.filter(pk=job.pk).update(expires_at=None)
+    files.forget_uploads(_tenant())
     count, _ = Job.objects.filter(finished_at__lt=now - ROWS_KEPT, expires_at=None).delete()
     return int(count)
 

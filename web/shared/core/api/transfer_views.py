@@ -123,7 +123,7 @@ def _options(request: Request) -> dict[str, Any]:
 @contextlib.contextmanager
 def _uploaded(request: Request) -> Iterator[tuple[Path, bytes]]:
     """The body in a file, and its SHA-256; the file is gone afterwards unless it was moved away."""
-    path = files.make_room(files.tenant_path(str(current_tenant_id()), "uploads", uuid.uuid4()))
+    path = files.make_room(files.tenant_path(str(current_tenant_id()), files.UPLOADS, uuid.uuid4()))
     digest, size = hashlib.sha256(), 0
     try:
         with path.open("wb") as out:
