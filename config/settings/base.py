@@ -167,6 +167,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = KIND == "production"
 SESSION_COOKIE_NAME = "__Host-murima" if SESSION_COOKIE_SECURE else "murima_session"
 CSRF_COOKIE_NAME = "__Host-murima-csrf" if CSRF_COOKIE_SECURE else "murima_csrf"
 
+# Whoever runs the platform proves a second factor, too.
+PLATFORM_MFA_REQUIRED: bool = env.bool("MURIMA_PLATFORM_MFA_REQUIRED", default=KIND == "production")
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 SOCKET_TICKET_SECONDS = 30
@@ -331,6 +333,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "notifications.sweep": {"task": "notifications.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "notifications.forget": {"task": "notifications.forget", "schedule": 86400.0},
     "accounts.mail.sweep": {"task": "accounts.mail.sweep", "schedule": 30.0, "options": {"expires": 60}},
+    "accounts.housekeeping": {"task": "accounts.housekeeping", "schedule": 3600.0},
     "webhooks.sweep": {"task": "webhooks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "jobs.sweep": {"task": "jobs.sweep", "schedule": 15.0, "options": {"expires": 30}},
     "audit.seal": {"task": "audit.seal", "schedule": 5.0, "options": {"expires": 15}},

@@ -221,3 +221,11 @@ def test_its_session_is_nothing_on_other_hosts(platform, api):
         other = ApiClient(host)
         other.cookies[django_settings.SESSION_COOKIE_NAME] = cookie
         assert other.get(ME).status_code == 401
+
+
+def test_opening_twice_under_one_key_opens_one(platform):
+    _, client = platform("admin")
+    body, key = {"tenant": MTO, "reason": REASON, "minutes": 30}, {"HTTP_IDEMPOTENCY_KEY": uuid.uuid4().hex}
+    first, again = (client.post(OPEN, body, **key) for _ in range(2))
+    assert first.status_code == again.status_code == 201, again.content
+    assert first.json() == again.json() and len(client.get(OPEN).json()["data"]) == 1

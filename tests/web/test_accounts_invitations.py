@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import threading
 import uuid
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from django.core import mail as django_mail
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from tests.web.api_cases import ReadCases
@@ -201,3 +203,31 @@ def test_the_command_invites_too(tenants, capsys):
     assert "amina" not in capsys.readouterr().err
     (message,) = send_all()
     assert token_in(message)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_follow_a_link_at_once_one_joins(admin, api):
+    token, gate, answers = invited(admin), threading.Barrier(2), []
+
+    def accept(name: str) -> None:
+        client = api()
+        gate.wait(10)
+        body = {"token": token, "name": name, "password": PASSWORD}
+        answers.append(client.post(ACCEPT, body).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=accept, args=(name,)) for name in ("Amina", "Asha")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == [201, 422]
+    with public_context():
+        assert User.objects.filter(email="amina@example.org").count() == 1
+
+
+def test_what_is_long_done_is_forgotten(admin):
+    invited(admin)
+    with public_context():
+        OutgoingMail.objects.update(done_at=timezone.now() - timedelta(days=31))
+    assert tasks.forget_old() == 1 and tasks.forget_old() == 0

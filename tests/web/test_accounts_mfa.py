@@ -12,9 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.fakes.authenticator import PRESENT, Passkey
-from tests.web.fixtures import PASSWORD, TENANTS
+from tests.web.fixtures import PASSWORD, TENANTS, ApiClient
 from web.shared.accounts.factors import pending, recovery, totp
-from web.shared.accounts.models import Authenticator, RecoveryCode, Session
+from web.shared.accounts.models import Authenticator, RecoveryCode, Session, User
 from web.shared.accounts.services import membership_ensure, password_set
 from web.shared.core.actor import system
 from web.shared.core.stores import redis_client
@@ -464,6 +464,41 @@ def test_a_role_may_demand_a_factor_before_anything_else(make_user, api, clock):
     last = client.delete(TOTP, {})
     assert last.status_code == 409 and client.get(MFA).json()["totp"] is True
     assert api(make_user("supervisor")).patch(POLICY, {"required_roles": []}).status_code == 403
+
+
+def test_the_rule_holds_whichever_way_it_was_set(make_user, api):
+    agent, boss = make_user("agent"), api(make_user("admin"))
+    browser, url = api(agent), "/api/v1/organization/"
+    present = boss.get(url)
+    wrong = {"settings": {**present.json()["settings"], "mfa_required_roles": "agent"}}
+    assert boss.patch(url, wrong, HTTP_IF_MATCH="*").status_code == 422
+    right = {"settings": {**present.json()["settings"], "mfa_required_roles": ["agent"]}}
+    answer = boss.patch(url, right, HTTP_IF_MATCH="*")
+    assert answer.status_code == 200, answer.content
+    assert browser.get(ME).status_code == 401
+    assert boss.get(POLICY).json() == {"required_roles": ["agent"]}
+
+
+def test_who_runs_the_platform_must_have_one_where_the_deployment_says_so(tenants, settings, clock):
+    settings.PLATFORM_MFA_REQUIRED = True
+    with public_context():
+        root = User.objects.create_superuser("root@platform.example", PASSWORD)
+    client, body = ApiClient("localhost"), {"email": root.email, "password": PASSWORD}
+    assert client.post(SESSION, body).json()["mfa_enrolment_required"] is True
+    for url in ("/api/platform/tenants/", "/admin/"):
+        assert client.get(url).status_code == 403, url
+    form = {"username": root.email, "password": PASSWORD}
+    refused_there = ApiClient("localhost").post("/admin/login/?next=/admin/", form, format="multipart")
+    assert refused_there.status_code == 200
+    secret = client.post(TOTP, {}).json()["secret"]
+    assert client.post(f"{TOTP}confirm/", {"code": clock.code(secret)}).status_code == 200
+    assert client.get("/api/platform/tenants/").status_code == 200
+    assert client.get("/admin/").status_code == 200
+    clock.pass_by(30)
+    again = ApiClient("localhost")
+    note = again.post(SESSION, body).json()["mfa"]
+    done = again.post(STEP, {"state": note["state"], "method": "totp", "code": clock.code(secret)})
+    assert done.status_code == 200 and again.get("/api/platform/tenants/").status_code == 200
 
 
 def test_recovery_codes_have_eighty_bits():

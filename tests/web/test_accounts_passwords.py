@@ -114,6 +114,15 @@ def test_a_late_or_replaced_link_does_nothing(make_user, api):
     assert enters(api, user, PASSWORD)
 
 
+def test_a_link_dies_with_a_change_of_the_password(make_user, api):
+    user = make_user("agent")
+    api().post(ASK, {"email": user.email})
+    token = token_in(send_all()[0])
+    api(user).post(CHANGE, {"current_password": PASSWORD, "new_password": FRESH})
+    answer = api().post(CONFIRM, {"token": token, "new_password": "one more long sentence"})
+    assert answer.json()["code"] == "link_refused" and enters(api, user, FRESH)
+
+
 def test_asking_for_a_reset_is_the_same_whoever_has_the_address(make_user, api, tenants):
     member, stranger = make_user("agent"), make_user("agent", tenant=tenants[1])
     seen = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any, ClassVar
 
@@ -254,3 +255,24 @@ def test_the_catalogue_lists_every_code(make_user, api):
     listed = api(make_user("supervisor")).get("/api/v1/auth/permissions/").json()["data"]
     assert {"code": "users.manage", "label": "Invite people and give them roles"} in listed
     assert api(make_user("agent")).get("/api/v1/auth/permissions/").status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_administrators_cannot_demote_each_other_at_once(make_user, api):
+    one, two = make_user("admin"), make_user("admin")
+    gate, answers = threading.Barrier(2), []
+
+    def demote(client: Any, other: Any) -> None:
+        gate.wait(10)
+        answers.append(client.patch(person_url(other), {"role": "agent"}, **ANY).status_code)
+        connection.close()
+
+    pairs = [(api(one), two), (api(two), one)]
+    threads = [threading.Thread(target=demote, args=each) for each in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with public_context():
+        left = TenantMembership.objects.filter(tenant_id=MTO, role__name="admin", is_active=True).count()
+    assert left == 1 and answers.count(200) == 1, answers

@@ -4,9 +4,9 @@
 password last changed, or by somebody deactivated since. `request.membership` is their active membership of
 this tenant (None on the platform's host, and for who is not a member).
 
-Before a view of the API runs with a session, three things are looked at: a session that may only set up a
-second factor gets no further; under break-glass the request is written down on both sides first, and refused
-when that fails; and the session is marked as seen, at most once a minute.
+Before a view of the API (or of Django's admin) runs with a session, three things are looked at: a session
+that may only set up a second factor gets no further; under break-glass the request is written down on both
+sides first, and refused when that fails; and the session is marked as seen, at most once a minute.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TenantAuthenticationMiddleware(AuthenticationMiddleware):
         from web.shared.api.problems import problem_response
         from web.shared.core.net import client_address
 
-        if not request.path.startswith("/api/") or not request.session.session_key:
+        if not request.path.startswith(("/api/", "/admin/")) or not request.session.session_key:
             return None
         if request.session.get(TENANT_KEY) != tenant_key(request):
             return None

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from web.shared.accounts.models import (
+    OneTimeToken,
     Session,
     TenantMembership,
     TenantRole,
@@ -68,6 +69,7 @@ def user_deactivate(*, actor: Actor, user: User) -> None:
 
 def _end_everything(user: User, *, because: str) -> None:
     Session.objects.filter(user=user).delete()
+    OneTimeToken.objects.filter(user=user, used_at=None).delete()
     # Sockets of the person look again because the user's row was saved.
     TokenFamily.objects.filter(user=user, revoked_at=None).update(
         revoked_at=timezone.now(), revoked_because=because

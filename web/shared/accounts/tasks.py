@@ -1,16 +1,21 @@
-"""Celery's part in identity: sending mails, and looking for those that were missed."""
+"""Celery's part in identity: sending mails, looking for those that were missed, and forgetting."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from datetime import timedelta
 
 import structlog
 from celery import shared_task
+from django.utils import timezone
 
 from web.shared.accounts import mail
+from web.shared.accounts.models import OneTimeToken, OutgoingMail
+from web.shared.tenants.context import public_context
 
 PAUSE = 5.0
+KEPT = timedelta(days=30)
 
 log = structlog.get_logger(__name__)
 _not_before = 0.0
@@ -33,6 +38,16 @@ def send_mail(tenant_id: str, mail_id: str) -> str:
     """Send one row of the outbox, a shared table; the tenant named here is for the log."""
     structlog.contextvars.bind_contextvars(tenant=tenant_id)
     return mail.send(uuid.UUID(mail_id))
+
+
+@shared_task(name="accounts.housekeeping")  # type: ignore[untyped-decorator]
+def forget_old() -> int:
+    """Forget links nobody can use any more and mails long sent; returns how many."""
+    now = timezone.now()
+    with public_context():
+        links, _ = OneTimeToken.objects.filter(expires_at__lt=now).delete()
+        mails, _ = OutgoingMail.objects.filter(done_at__lt=now - KEPT).delete()
+    return int(links + mails)
 
 
 @shared_task(name="accounts.mail.sweep")  # type: ignore[untyped-decorator]

@@ -43,9 +43,9 @@ class SignInForm(AdminAuthenticationForm):
             )  # fmt: skip
         except Problem as refused:
             raise ValidationError(refused.title, code=refused.code) from None
-        if policy.has_factor(user):
+        if policy.has_factor(user) or policy.is_required(user, None):
             raise ValidationError(
-                "You have a second factor: sign in to the application, then open this again."
+                "You use a second factor, or must: sign in to the application, then open this again."
             )
         self.confirm_login_allowed(user)
         self.user_cache = user
