@@ -62,13 +62,18 @@ def example_of(
         title = schema["$ref"].rpartition("/")[2]
         return example_of(components.get(title, {}), components, name, depth + 1)
     for said in ("example", "default", "const"):
-        if schema.get(said) is not None:
+        if schema.get(said) not in (None, ""):
             return schema[said]
     if schema.get("examples"):
-        return schema["examples"][0]
+        said = schema["examples"][0]
+        # What a row's example leaves out is made, as long as the row must have it.
+        made = _by_type(schema, components, name, depth) if isinstance(said, dict) else {}
+        needed = schema.get("required", ())
+        return said if not made else {key: made[key] for key in made if key in needed} | said
     for joined in ("oneOf", "anyOf", "allOf"):
         if schema.get(joined):
             options = [one for one in schema[joined] if one.get("type") != "null"]
+            options.sort(key=lambda one: one.get("maxLength") == 0)
             return example_of(options[0] if options else {}, components, name, depth)
     if schema.get("enum"):
         return next((one for one in schema["enum"] if one not in (None, "")), schema["enum"][0])

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core import signing
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import F, Model, Q
 from django.db.models.expressions import OrderBy
 from rest_framework.pagination import BasePagination
@@ -41,10 +42,11 @@ class CursorPages(BasePagination):
         if view is not None and hasattr(view, "get_serializer_class"):
             refuse_unreadable(view, allowed[name])
         self._field, self._salt = allowed[name], f"cursor:{_tenant(request)}:{asked}"
-        rows = queryset.order_by(*_order(self._field, descending))
+        nulls = _may_be_null(queryset.model, self._field)
+        rows = queryset.order_by(*_order(self._field, descending, nulls))
         cursor = request.query_params.get("cursor")
         if cursor:
-            rows = rows.filter(_after(self._field, descending, *self._read(cursor)))
+            rows = rows.filter(_after(self._field, descending, *self._read(cursor), nulls))
         page = list(rows[: self._limit + 1])
         self._has_more = len(page) > self._limit
         self._page = page[: self._limit]
@@ -121,15 +123,34 @@ def _tenant(request: Request) -> str:
     return str(getattr(getattr(request, "tenant", None), "pk", "public"))
 
 
-def _order(field: str, descending: bool) -> list[OrderBy]:
-    ordering = F(field).desc(nulls_last=True) if descending else F(field).asc(nulls_last=True)
+def _may_be_null(model: Any, path: str) -> bool:
+    """Whether sorting by `path` may meet a null; for an annotation nobody knows."""
+    for part in path.split("__"):
+        try:
+            field = model._meta.get_field(part)
+        except FieldDoesNotExist:
+            return True
+        if getattr(field, "null", True):
+            return True
+        model = field.related_model or model
+    return False
+
+
+def _order(field: str, descending: bool, nulls: bool = True) -> list[OrderBy]:
+    """NULLS LAST only where there may be nulls: PostgreSQL reads no index backwards for it."""
+    last = {"nulls_last": True} if nulls else {}
+    ordering = F(field).desc(**last) if descending else F(field).asc(**last)
     return [ordering, F("pk").desc() if descending else F("pk").asc()]
 
 
-def _after(field: str, descending: bool, value: str | None, pk: str) -> Q:
+def _after(field: str, descending: bool, value: str | None, pk: str, nulls: bool = True) -> Q:
     beyond = "lt" if descending else "gt"
     if value is None:
         return Q(**{f"{field}__isnull": True, f"pk__{beyond}": pk})
+    if not nulls:
+        # A plain bound on the sorted field is where an index scan can begin.
+        tied = Q(**{f"{field}__{beyond}": value}) | Q(**{f"pk__{beyond}": pk})
+        return Q(**{f"{field}__{beyond}e": value}) & tied
     tie = Q(**{field: value, f"pk__{beyond}": pk})
     return Q(**{f"{field}__{beyond}": value}) | tie | Q(**{f"{field}__isnull": True})
 
