@@ -200,6 +200,49 @@ def test_foreign_and_unknown_ids_in_bodies_are_refused_alike(tenants, make_user,
         assert Task.objects.get().revision == 1
 
 
+PARTS = {
+    "comments": {"content": "x"},
+    "reminders": {"remind_at": "2099-01-01T00:00:00Z"},
+    "checklist": {"text": "x"},
+    "dependencies": {},
+}
+
+
+def test_parts_of_another_organisations_task_are_nowhere(tenants, make_user, api):
+    boss = api(make_user("admin", tenant=tenants[1]), tenant=tenants[1])
+    with tenant_context(tenants[1].pk):
+        foreign, other = make("theirs"), make("too")
+    with tenant_context(tenants[0].pk):
+        mine = make("mine")
+    theirs = {}
+    for part, body in PARTS.items():
+        given = body or {"depends_on": str(other.pk)}
+        made = boss.post(f"{URL}{foreign.pk}/{part}/", given)
+        assert made.status_code == 201, made.content
+        theirs[part] = made.json()["id"]
+    client = api(make_user("admin"))
+    for part, body in PARTS.items():
+        for task in (foreign.pk, mine.pk, uuid.uuid4(), "nonsense"):
+            at = f"{URL}{task}/{part}/"
+            answers = [
+                client.get(f"{at}{theirs[part]}/"),
+                client.delete(f"{at}{theirs[part]}/", HTTP_IF_MATCH="*"),
+            ]
+            if part != "dependencies":
+                answers.append(client.patch(f"{at}{theirs[part]}/", body, HTTP_IF_MATCH="*"))
+            if task != mine.pk:
+                answers += [client.get(at), client.post(at, body)]
+            assert [answer.status_code for answer in answers] == [404] * len(answers), (part, task)
+        assert boss.get(f"{URL}{foreign.pk}/{part}/{theirs[part]}/").status_code == 200
+
+
+def test_a_viewer_reads_parts_and_writes_none(tenant, make_user, api):
+    task, client = make(), api(make_user("viewer"))
+    for part, body in PARTS.items():
+        assert client.get(f"{URL}{task.pk}/{part}/").status_code == 200
+        assert client.post(f"{URL}{task.pk}/{part}/", body).status_code == 403
+
+
 # --- many at once -------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,8 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from web.shared.accounts.registry import Scope
 from web.shared.api.filters import Filter
@@ -46,6 +48,11 @@ class PartViewSet(ResourceViewSet):
         task = self.task()
         may_write(self.viewer, task, TASKS_EDIT)
         return task
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The task is looked at before the body: who may not write here learns nothing of bodies."""
+        self.writable()
+        return super().create(request, *args, **kwargs)
 
     def perform_destroy(self, row: Any) -> None:
         self.writable()
