@@ -325,6 +325,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "platform.usage": {"task": "platform.usage", "schedule": 3600.0},
     "housekeeping": {"task": "housekeeping", "schedule": 3600.0},
     "cases.sweep": {"task": "cases.sweep", "schedule": 30.0, "options": {"expires": 30}},
+    "communications.sweep": {
+        "task": "communications.sweep",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "workflows.sweep": {"task": "workflows.sweep", "schedule": 15.0, "options": {"expires": 15}},
