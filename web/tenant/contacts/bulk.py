@@ -38,6 +38,11 @@ _IMPORTED = {"how": "import"}
 _LISTS = ("phones", "tags")
 
 
+def _zone_or_empty(value: str) -> None:
+    if value:
+        check_time_zone(value)
+
+
 class ContactRow(Body):
     """One row of an import. In CSV, lists are separated by semicolons and `custom_fields` is JSON."""
 
@@ -56,7 +61,7 @@ class ContactRow(Body):
         max_length=64,
         allow_blank=True,
         default="",
-        validators=[lambda value: value and check_time_zone(value)],
+        validators=[_zone_or_empty],
     )
     phone = serializers.CharField(max_length=40, allow_blank=True, default="")
     phones = serializers.ListField(

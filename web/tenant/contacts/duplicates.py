@@ -104,6 +104,9 @@ def _by_name(everybody: QuerySet[Contact], name: str) -> list[tuple[str, UUID, f
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('pg_trgm.similarity_threshold', %s, true)", [str(LIKENESS)])
+        # Words that begin with the same letters, in any order: a hundred times fewer to compare.
+        for word in name.split()[:3]:
+            everybody = everybody.filter(name_key__contains=f" {word[0]}")
         rows: Any = (
             everybody.extra(where=["contacts_contact.name_key %% %s"], params=[name])
             .annotate(likeness=_Likeness(F("name_key"), Value(name)))

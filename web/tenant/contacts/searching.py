@@ -1,9 +1,9 @@
 """What people find a contact by.
 
 Each contact carries two texts: `name_key`, the name in plain lower case without accents, compared by likeness
-when duplicates are looked for; and `search_text`, everything a search may hit, each word behind a space, so
-that the trigram index also serves a word's first letter. Numbers stand there as digits without the plus. Of
-an anonymous contact only the pseudonym is there: a search must not tell whose number or name it is.
+when duplicates are looked for; and `search_text`, everything a search may hit. Each word stands behind a
+space, so that the trigram index also serves a word's first letter. Numbers stand there as digits without the
+plus. Of an anonymous contact only the pseudonym is there: a search must not tell whose number or name it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from web.tenant.contacts.phone_numbers import SUFFIX_DIGITS
 
 MAX_WORDS = 6
 SHORT = 3
-"""A word below this has no trigram of its own; it is looked for where words begin."""
+"""A word below this has no trigram of its own; it is looked for where the words of a name begin."""
 _NUMBER = re.compile(r"[+()0-9 ./-]+")
 _NOT_DIGIT = re.compile(r"[^0-9]")
 
@@ -40,7 +40,8 @@ def texts(contact: Contact, numbers: Iterable[str]) -> dict[str, str]:
         return {"name_key": "", "search_text": f" {plain(contact.name)}"}
     words = [contact.first_name, contact.last_name, contact.organization, contact.email]
     words += [number.lstrip("+") for number in numbers]
-    return {"name_key": plain(contact.real_name), "search_text": f" {plain(' '.join(words))}"}
+    name = plain(contact.real_name)
+    return {"name_key": f" {name}" if name else "", "search_text": f" {plain(' '.join(words))}"}
 
 
 def index(contact: Contact) -> None:
@@ -61,16 +62,19 @@ def search(queryset: QuerySet[Contact], text: str) -> QuerySet[Contact]:
     if len(digits) >= SUFFIX_DIGITS and _NUMBER.fullmatch(text.strip()):
         return _ending_in(queryset, digits[-SUFFIX_DIGITS:])
     for word in plain(text).split()[:MAX_WORDS]:
-        queryset = queryset.filter(search_text__contains=_pattern(word))
+        queryset = queryset.filter(**_condition(word))
     return queryset
 
 
-def _pattern(word: str) -> str:
+def _condition(word: str) -> dict[str, str]:
     digits = _NOT_DIGIT.sub("", word)
     if digits and _NUMBER.fullmatch(word):
         # Stored without the national 0: "0712" is looked for as "712".
         word = digits.lstrip("0") or digits
-    return word if len(word) >= SHORT else f" {word}"
+    if len(word) >= SHORT:
+        return {"search_text__contains": word}
+    # Of names alone: the domains of e-mail addresses begin with the same few letters everywhere.
+    return {"name_key__contains": f" {word}"}
 
 
 def _ending_in(queryset: QuerySet[Contact], suffix: str) -> QuerySet[Contact]:

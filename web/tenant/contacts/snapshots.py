@@ -57,7 +57,7 @@ def narrowed(change: Mapping[str, Rows]) -> dict[str, Rows]:
 def in_the_way(model: type[models.Model], change: Mapping[str, Rows]) -> list[tuple[str, list[str]]]:
     """(pk, names of columns) of rows that are no longer as the change left them; [] for a row that went."""
     now = take(model, Q(pk__in=list(change["before"].keys() | change["after"].keys())))
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for pk, wanted in change["after"].items():
         if pk not in now:
             found.append((pk, []))

@@ -10,6 +10,7 @@ date of birth, address or sensitive custom field; `redacted` names what is missi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -36,7 +37,7 @@ OF_ANONYMOUS = ("first_name", "last_name", "email", "organization", "title")
 _HOURS = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "array"}}}
 
 
-def sees_sensitive(context: dict[str, Any]) -> bool:
+def sees_sensitive(context: Mapping[str, Any]) -> bool:
     viewer: Viewer = context.get("viewer") or Viewer(None, {})
     return viewer.may(CONTACTS_VIEW_SENSITIVE)
 

@@ -14,7 +14,7 @@ from django.db import migrations, models
 # What the services write into the two columns, for contacts that were there before them.
 FILL = """
 UPDATE contacts_contact AS c SET
-  name_key = lower(extensions.unaccent(btrim(c.first_name || ' ' || c.last_name))),
+  name_key = lower(extensions.unaccent(' ' || btrim(c.first_name || ' ' || c.last_name))),
   search_text = lower(extensions.unaccent(
     ' ' || btrim(concat_ws(' ', c.first_name, c.last_name, c.organization, c.email,
       (SELECT string_agg(substr(p.number, 2), ' ') FROM contacts_contactphone p WHERE p.contact_id = c.id)))))
