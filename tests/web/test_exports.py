@@ -389,6 +389,33 @@ class TestViews:
         assert self.send(client, lines(100)).status_code == 413
         assert list((files.tenant_root(self.tenants[0].pk) / "uploads").iterdir()) == []
 
+    def test_a_key_exports_and_fetches_what_it_may_see_until_it_is_revoked(self, urls):
+        from web.shared.api import keys
+        from web.shared.core.viewer import everything
+
+        with tenant_context(self.tenants[0].pk):
+            WebhookEndpoint.objects.create(description="mine", secret=b"x")
+            key, text = keys.key_create(
+                actor=Actor(ActorKind.SYSTEM),
+                maker=everything(),
+                tenant_id=self.tenants[0].pk,
+                values={"name": "k", "scopes": ["webhooks.manage", "jobs.view"]},
+            )
+        client = self.api()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+        answer = client.post("/api/v1/things/exports/", {"format": "ndjson"})
+        assert answer.status_code == 202, answer.content
+        with tenant_context(self.tenants[0].pk):
+            assert jobs.run(answer.json()["id"]) == "done"
+        link = client.get(f"{answer['Location']}result/").json()
+        fetched = self.api().get(link["url"])
+        assert fetched.status_code == 200 and b"mine" in b"".join(fetched.streaming_content)
+        second = client.post("/api/v1/things/exports/", {})
+        with tenant_context(self.tenants[0].pk):
+            keys.key_revoke(actor=Actor(ActorKind.SYSTEM), key=key)
+            assert jobs.run(second.json()["id"]) == "failed"
+        assert self.api().get(link["url"]).status_code == 404
+
     def test_an_export_answers_202_and_its_file_is_fetched(self, urls):
         client = self.api(self.make_user("admin"))
         with tenant_context(self.tenants[0].pk):

@@ -26,6 +26,7 @@ import aiohttp
 import pytest
 from django.conf import settings
 
+from config.env import BASE
 from tests.web.kit_events import in_thread
 from web.shared.core.stores import redis_client
 from web.shared.tenants.context import tenant_context, tenant_db
@@ -86,11 +87,11 @@ def sides(tenants: list[Any], make_user: Any, api: Any, clean_redis: Any) -> lis
 
 @contextlib.contextmanager
 def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "MURIMA_METRICS_BIND": "", "PYTHONPATH": str(settings.BASE)}
+    environment = {**os.environ, "MURIMA_METRICS_BIND": "", "PYTHONPATH": str(BASE)}
     made = subprocess.Popen(
         [sys.executable, "-m", *command],
         env=environment,
-        cwd=settings.BASE,
+        cwd=BASE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

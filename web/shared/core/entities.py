@@ -36,9 +36,8 @@ class Entity:
 
     def rows(self, viewer: Viewer) -> QuerySet[Any]:
         """The rows that are not deleted and that this viewer may see."""
-        if not viewer.may(self.code):
-            return apps.get_model(self.model)._default_manager.none()
-        return self.visible(apps.get_model(self.model)._default_manager.all(), viewer)
+        rows: QuerySet[Any] = apps.get_model(self.model)._default_manager.all()
+        return self.visible(rows, viewer) if viewer.may(self.code) else rows.none()
 
 
 class UnknownEntity(LookupError):

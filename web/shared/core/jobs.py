@@ -18,7 +18,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -73,8 +73,6 @@ class Handle:
     done: int
     total: int | None
     turn: int
-    created_by: uuid.UUID | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input(self) -> Path:
@@ -149,6 +147,8 @@ def start(
         params=dict(params or {}),
         total=total,
         created_by_id=actor.user_id,
+        actor_kind=actor.kind.value,
+        actor_id=actor.id,
         request_id=actor.request_id,
         lease_until=timezone.now() + LEASE,
     )
@@ -210,7 +210,6 @@ def run(pk: uuid.UUID | str) -> str:
         done=job.done,
         total=job.total,
         turn=job.turn,
-        created_by=job.created_by_id,
     )
     state, result = _outcome(handle)
     if state is None:
@@ -282,8 +281,7 @@ def _end(job: Job, state: JobState, result: dict[str, Any]) -> Job:
 
 
 def _actor(job: Job) -> Actor:
-    kind = ActorKind.USER if job.created_by_id else ActorKind.SYSTEM
-    return Actor(kind, id=job.created_by_id, process="job", request_id=job.request_id)
+    return Actor(ActorKind(job.actor_kind), id=job.actor_id, process="job", request_id=job.request_id)
 
 
 # --- what is left -------------------------------------------------------------------------------------------

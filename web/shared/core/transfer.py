@@ -35,14 +35,13 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from web.shared.accounts.models import User
-from web.shared.accounts.queries import membership_of
 from web.shared.api.errors import as_problem
 from web.shared.api.filters import RESERVED, AllowedFilters, Filter
 from web.shared.api.problems import FieldError, Malformed
 from web.shared.core import jobs
 from web.shared.core.actor import Actor
-from web.shared.core.viewer import Viewer, viewer_of
+from web.shared.core.holders import viewer_now
+from web.shared.core.viewer import Viewer
 
 SLICE = 1000
 MAX_ROWS = 1_000_000
@@ -132,9 +131,7 @@ def _export(handle: jobs.Handle) -> dict[str, Any]:
 
 
 def _viewer(handle: jobs.Handle, code: str) -> Viewer:
-    user = User.objects.filter(pk=handle.created_by).first() if handle.created_by else None
-    membership = None if user is None else membership_of(user, handle.tenant_id)
-    viewer = None if membership is None else viewer_of(membership)
+    viewer = viewer_now(handle.tenant_id, handle.actor.id)
     if viewer is None or not viewer.may(code):
         raise jobs.JobFailed("forbidden")
     return viewer

@@ -17,18 +17,18 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.accounts.models import User
-from web.shared.accounts.queries import membership_of
 from web.shared.api.filters import Filter
 from web.shared.api.problems import Conflict, NotFound
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.api.viewsets import ApiView, BaseViewSet, ListMixin, RetrieveMixin
 from web.shared.core import files, jobs
-from web.shared.core.viewer import viewer_of
+from web.shared.core.holders import viewer_now
 from web.shared.records.models import Job
 from web.shared.tenants.context import current_tenant_id
 
 URL_SECONDS = 15 * 60
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+CONFLICT: dict[Any, Any] = {(409, "application/problem+json"): _PROBLEM}
 
 
 class JobBody(ModelBody):
@@ -79,6 +79,7 @@ class JobViewSet(ListMixin, RetrieveMixin, BaseViewSet):
     def visible(self, queryset: Any) -> Any:
         return self.viewer.narrow(queryset, "jobs.view", "created_by")
 
+    @extend_schema(responses={204: None, **CONFLICT})
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         job = self.get_object()
         if job.state not in jobs.OPEN:
@@ -86,11 +87,11 @@ class JobViewSet(ListMixin, RetrieveMixin, BaseViewSet):
         jobs.cancel(job, actor=self.actor)
         return Response(status=204)
 
-    @extend_schema(responses=FileLink, filters=False)
+    @extend_schema(responses={200: FileLink, **CONFLICT}, filters=False)
     def result(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._link("output")
 
-    @extend_schema(responses=FileLink, filters=False)
+    @extend_schema(responses={200: FileLink, **CONFLICT}, filters=False)
     def errors(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._link("errors")
 
@@ -102,7 +103,7 @@ class JobViewSet(ListMixin, RetrieveMixin, BaseViewSet):
                 raise Conflict("The job is not done yet.")
             raise NotFound("The job left no such file, or its day is over.")
         url = files.signed_url(
-            str(current_tenant_id()), jobs.AREA, job.pk, self.viewer.user_id, URL_SECONDS, part=part
+            str(current_tenant_id()), jobs.AREA, job.pk, self.actor.id, URL_SECONDS, part=part
         )
         expires = timezone.now() + timedelta(seconds=URL_SECONDS)
         media_type = _kind(job, part)[0]
@@ -125,11 +126,10 @@ class JobFileView(ApiView):
             signed = files.verify(token, tenant_id, jobs.AREA)
         except files.BadToken:
             raise NotFound() from None
-        user = User.objects.filter(pk=signed.user_id).first() if signed.user_id else None
-        membership = None if user is None else membership_of(user, tenant_id)
-        if membership is None:
+        viewer = viewer_now(tenant_id, signed.user_id)
+        if viewer is None:
             raise NotFound()
-        rows = viewer_of(membership).narrow(Job.objects.all(), "jobs.view", "created_by")
+        rows = viewer.narrow(Job.objects.all(), "jobs.view", "created_by")
         job = rows.filter(pk=signed.id).first()
         path = None if job is None else _path(job, signed.part)
         if job is None or path is None:

@@ -35,7 +35,7 @@ MAX_UPLOAD = 256 * 1024 * 1024
 MEDIA_TYPES = {"text/csv": "csv", "application/x-ndjson": "ndjson"}
 _IMPORT = extend_schema(
     request={name: {"type": "string"} for name in MEDIA_TYPES},
-    responses={202: JobBody},
+    responses={202: JobBody, (413, "application/problem+json"): {"$ref": "#/components/schemas/Problem"}},
     parameters=[
         OpenApiParameter("dry_run", bool, description="Do everything, keep nothing."),
         OpenApiParameter("on_conflict", str, enum=transfer.CONFLICTS, default="skip"),
