@@ -536,6 +536,21 @@ def test_one_acknowledgement_ends_the_chain_for_all(tenant, make_user, api):
     assert Escalation.objects.get().acknowledged_by_id == boss.pk
 
 
+def test_who_is_told_by_several_rules_can_end_every_chain(tenant, make_user, api):
+    boss = make_user("supervisor")
+    make_user("admin")
+    rule(name="without")
+    rule(name="first", steps=CHAIN)
+    rule(name="second", steps=CHAIN[:1])
+    task()
+    run()
+    [row] = api(boss).get(URL).json()["data"]
+    assert row["needs_acknowledgement"] and Escalation.objects.count() == 2
+    assert api(boss).post(f"{URL}{row['id']}/acknowledge/").status_code == 200
+    later(minutes=60)
+    assert escalation.escalate_due() == 0 and len(told()) == 1
+
+
 def test_a_chain_of_a_rule_that_was_switched_off_ends(tenant, make_user):
     make_user("supervisor"), make_user("admin")
     made = rule(steps=CHAIN)

@@ -77,7 +77,8 @@ def test_tasks_of_a_case_that_was_merged_are_found_at_the_one_it_went_into(tenan
     assert listed(client, f"?case={winner.pk}") == set()
 
 
-def test_erasing_a_person_empties_the_tasks_and_series_of_their_cases(tenant):
+def test_erasing_a_person_empties_the_tasks_and_series_of_their_cases(tenant, make_user):
+    make_user("admin")
     person = kit_cases.contact()
     case, into = kit_cases.case(contact=person.pk), kit_cases.case()
     task("Visit Amina", case=case)
@@ -85,8 +86,21 @@ def test_erasing_a_person_empties_the_tasks_and_series_of_their_cases(tenant):
     from django.utils import timezone
 
     series.series_create(actor=ACTOR, values={**values, "starts_at": timezone.now()})
+    notifications.rule_create(
+        actor=ACTOR,
+        values={
+            "name": "Tasks",
+            "trigger_event": "task.created",
+            "recipients": ["admin"],
+            "template": "{{ task.title }}",
+        },
+    )
+    run()
+    assert "Amina" in str(list(Notification.objects.values_list("message")))
     merging.case_merge(actor=ACTOR, loser=case, winner=into)
     assert erasure.erasers["tasks"](person.pk, ACTOR) == 3
+    assert erasure.erasers["notifications"](person.pk, ACTOR) == 2
+    assert "Amina" not in str(list(Notification.all_objects.values()))
     assert "Amina" not in str(list(Task.objects.values_list("title")) + list(TaskSeries.objects.values()))
 
 

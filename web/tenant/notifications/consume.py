@@ -73,7 +73,8 @@ def rules_of(types: Iterable[str]) -> dict[str, list[Any]]:
     for rule in rows.order_by("created_at", "pk"):
         found[rule.trigger_event].append(rule)
     for kind in kinds:
-        found[kind] += builtin.of(kind)
+        # Those with a chain first: who is told must be able to end it.
+        found[kind] = sorted(found[kind], key=lambda rule: not rule.chain) + builtin.of(kind)
     return found
 
 

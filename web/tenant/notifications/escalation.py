@@ -46,9 +46,12 @@ def acknowledge(*, actor: Actor, notification: Notification) -> Notification:
     """Say that somebody takes care; also marks it read. Doing it twice changes nothing more."""
     with transaction.atomic():
         row = Notification.objects.select_for_update().get(pk=notification.pk)
-        if row.escalation_id is not None:
-            chain = Escalation.objects.select_for_update().get(pk=row.escalation_id)
-            if chain.acknowledged_at is None:
+        if row.event_id is not None:
+            # Several rules may have begun one; it is the same thing that somebody takes care of.
+            chains = Escalation.objects.select_for_update().filter(
+                event_id=row.event_id, acknowledged_at=None
+            )
+            for chain in chains.order_by("pk"):
                 chain.acknowledged_at, chain.acknowledged_by_id = timezone.now(), actor.user_id
                 chain.due_at = None
                 chain.save()

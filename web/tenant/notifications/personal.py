@@ -5,11 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.apps import apps
 from django.db.models import F, Q
 
+from web.shared.core import entities
 from web.shared.core.actor import Actor
+from web.tenant.cases import queries as cases
 from web.tenant.notifications.choices import DeliveryState
 from web.tenant.notifications.models import Notification, NotificationDelivery
+from web.tenant.tasks import personal as tasks
 
 GONE = "Erased"
 
@@ -45,4 +49,12 @@ def put_back(moved: dict[str, Any]) -> None:
 
 
 def _about(contact: uuid.UUID) -> Any:
-    return Notification.all_objects.filter(Q(contact=contact) | Q(entity_type="contact", entity_id=contact))
+    """Those that name the contact, and those of their tasks and cases, whose words are in them."""
+    all_cases = apps.get_model(entities.get("case").model).all_objects
+    theirs = cases.about_contact(all_cases.all(), str(contact)).values("pk")
+    return Notification.all_objects.filter(
+        Q(contact=contact)
+        | Q(entity_type="contact", entity_id=contact)
+        | Q(entity_type="case", entity_id__in=theirs)
+        | Q(entity_type="task", entity_id__in=tasks.ids_about(contact))
+    )

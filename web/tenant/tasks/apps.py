@@ -21,7 +21,7 @@ class TasksConfig(AppConfig):
             code=permissions.TASKS_VIEW,
             visible=queries.visible,
             facts=queries.facts,
-            contact=lambda task: task.contact_id,
+            contact=queries.contact_of,
         )
         timeline.provider("case", "tasks", queries.timeline_of(queries.of_case))
         timeline.provider("contact", "tasks", queries.timeline_of(queries.of_contact))

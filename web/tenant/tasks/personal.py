@@ -21,7 +21,7 @@ GONE = "Erased"
 
 def erase(contact: uuid.UUID, actor: Actor) -> int:
     """Empty every text about this contact; returns how many rows were emptied."""
-    tasks = _ids(Task, of_contact(contact) | _in_cases(contact))
+    tasks = ids_about(contact)
     next_revision = F("revision") + 1
     count = Task.all_objects.filter(pk__in=tasks).update(title=GONE, description="", revision=next_revision)
     count += TaskComment.all_objects.filter(task__in=tasks).update(content=GONE, revision=next_revision)
@@ -32,6 +32,11 @@ def erase(contact: uuid.UUID, actor: Actor) -> int:
     for pk in tasks:
         audit.record(actor=actor, action="erase", object_type="tasks.task", object_id=str(pk))
     return int(count)
+
+
+def ids_about(contact: uuid.UUID) -> list[uuid.UUID]:
+    """Ids of the tasks whose texts may name this contact, deleted ones included."""
+    return _ids(Task, of_contact(contact) | _in_cases(contact))
 
 
 def export(contact: uuid.UUID) -> list[dict[str, Any]]:

@@ -46,6 +46,13 @@ def facts(task: Task) -> dict[str, Any]:
     }
 
 
+def contact_of(task: Task) -> uuid.UUID | None:
+    """The person whom a task is about: its own contact, else its case's."""
+    if task.contact_id is not None or task.case_id is None:
+        return task.contact_id
+    return cases.contact_of(task.case_id)
+
+
 def is_overdue(task: Task) -> bool:
     return task.is_open and task.due_date is not None and task.due_date < timezone.now()
 
