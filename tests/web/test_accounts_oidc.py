@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import http.client
 import json
+import socket
+import threading
 import time
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
@@ -21,6 +24,7 @@ from tests.web.fixtures import PASSWORD, TENANTS
 from web.shared.accounts.factors import totp
 from web.shared.accounts.models import ExternalIdentity, TenantMembership, TenantRole, User
 from web.shared.accounts.models import IdentityProvider as Row
+from web.shared.accounts.oidc import fetch
 from web.shared.records.models import AuditEvent
 from web.shared.tenants.context import public_context, tenant_context
 
@@ -349,6 +353,31 @@ def _inside(issuer: str) -> dict[str, str]:
         "token_endpoint": "http://169.254.169.254/latest/meta-data/",
         "jwks_uri": f"{issuer}/jwks",
     }
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n{"])
+def test_a_provider_that_drips_holds_nobody_up(settings, monkeypatch, begins):
+    """One byte at a time for ever, before, in and after the head: the deadline is for all of it."""
+    monkeypatch.setattr(fetch, "SECONDS", 0.5)
+    over = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(begins)
+            while not over.wait(0.02):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        settings.EGRESS_LOCAL_ORIGINS = [origin]
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        with pytest.raises(fetch.Unreachable):
+            fetch.get_json(f"{origin}/x")
+        over.set()
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_an_issuer_inside_our_network_is_never_asked(admin, idp, settings, api):

@@ -6,17 +6,21 @@ redirect is followed, 256 kB are read at most, and all of it takes five seconds 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from web.shared.core import egress
 
 SECONDS = 5.0
 MOST_BYTES = 256 * 1024
+_NAMES = ThreadPoolExecutor(max_workers=4, thread_name_prefix="murima-oidc-dns")
 
 
 class Unreachable(Exception):
@@ -48,20 +52,14 @@ def _json(method: str, url: str, body: bytes | None, headers: Mapping[str, str])
     deadline = time.monotonic() + SECONDS
     try:
         target = egress.parse(url)
-        connection = _connection(target, _address(target), deadline)
-        try:
-            path = target.url.raw_path_qs
-            connection.request(method, path, body=body, headers=dict(headers))
-            answer = connection.getresponse()
-            text = _read(answer, deadline)
-        finally:
-            connection.close()
+        status, text = _asked(target, _address(target, deadline), deadline, method, body, headers)
     except egress.Refused as refusal:
         raise Unreachable(f"refused_{refusal.code}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable("timeout" if isinstance(error, TimeoutError) else "connection") from None
-    if answer.status != 200:
-        raise Unreachable(f"status_{answer.status}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
+        raise Unreachable("timeout" if late else "connection") from None
+    if status != 200:
+        raise Unreachable(f"status_{status}")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -71,47 +69,65 @@ def _json(method: str, url: str, body: bytes | None, headers: Mapping[str, str])
     return found
 
 
-def _address(target: egress.Target) -> str:
+def _asked(
+    target: egress.Target,
+    address: str,
+    deadline: float,
+    method: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> tuple[int, bytes]:
+    raw = socket.create_connection((address, target.port), timeout=_left(deadline))
+    # A socket's own time-out begins anew with each byte; this ends the connection whatever drips in. It holds
+    # a second descriptor, because TLS takes the first one over.
+    handle = raw.dup()
+    watch = threading.Timer(_left(deadline), _cut, [handle])
+    watch.daemon = True
+    watch.start()
+    connection = http.client.HTTPConnection(target.host, target.port)
+    connection.auto_open = 0
+    try:
+        # The name is kept for Host, SNI and the certificate; the socket is where it was checked to go.
+        connection.sock = raw
+        if target.scheme == "https":
+            connection.default_port = http.client.HTTPS_PORT
+            connection.sock = egress.tls_context().wrap_socket(raw, server_hostname=target.host)
+        connection.request(method, target.url.raw_path_qs, body=body, headers=dict(headers))
+        answer = connection.getresponse()
+        return answer.status, _read(answer)
+    finally:
+        watch.cancel()
+        connection.close()
+        handle.close()
+        raw.close()
+
+
+def _address(target: egress.Target, deadline: float) -> str:
     """The first address of the name; every one of them must be allowed."""
     try:
-        rows = egress.look_up(target.host, target.port)
+        rows = _NAMES.submit(egress.look_up, target.host, target.port).result(_left(deadline))
     except OSError:
         raise egress.Refused("dns") from None
     addresses = [str(row[4][0]) for row in rows]
     if not addresses:
         raise egress.Refused("dns")
-    for address in addresses:
-        if not target.local:
+    if not target.local:
+        for address in addresses:
             egress.check_address(address)
     return addresses[0]
 
 
-def _connection(target: egress.Target, address: str, deadline: float) -> http.client.HTTPConnection:
-    left = max(0.1, deadline - time.monotonic())
-    raw = socket.create_connection((address, target.port), timeout=left)
-    # The name is kept for Host, SNI and the certificate; the socket is already where it was checked to go.
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=left)
-    connection.auto_open = 0
-    try:
-        secure = target.scheme == "https"
-        connection.sock = (
-            egress.tls_context().wrap_socket(raw, server_hostname=target.host) if secure else raw
-        )
-        if secure:
-            connection.default_port = http.client.HTTPS_PORT
-    except BaseException:
-        raw.close()
-        raise
-    return connection
+def _cut(handle: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
 
 
-def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
-    pieces, size = [], 0
-    while piece := answer.read1(16 * 1024):
-        size += len(piece)
-        if size > MOST_BYTES:
-            raise http.client.HTTPException("too long")
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        pieces.append(piece)
-    return b"".join(pieces)
+def _left(deadline: float) -> float:
+    return max(0.05, deadline - time.monotonic())
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    text = answer.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:
+        raise http.client.HTTPException("too long")
+    return text
