@@ -43,6 +43,8 @@ class Manifest:
     master_key: str
     """A fingerprint, to refuse a deployment that could open nothing of it."""
     tenants: list[TenantPart] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    """Storages whose files lie on no disk of ours (S3): not in here, and to be backed up where they are."""
     platform_tables: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT

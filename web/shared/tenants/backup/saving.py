@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.core.files.storage import FileSystemStorage, storages
 from django.utils import timezone
 from psycopg import sql
 
@@ -52,6 +53,7 @@ def _fill(root: Path, tenants: list[SchemaVersion], everything: bool) -> Manifes
             postgresql=link.info.server_version,
             public_version=public_version().version,
             master_key=papers.master_key_fingerprint(),
+            elsewhere=_elsewhere(),
         )
         for tenant in tenants:
             made.tenants.append(_tenant(root, link, shared, snapshot, tenant))
@@ -126,6 +128,10 @@ def _files(source: Path, target: Path) -> None:
                         tar.add(path, arcname=str(path.relative_to(source)), recursive=False)
                     except FileNotFoundError:
                         continue  # erased while we were at it
+
+
+def _elsewhere() -> list[str]:
+    return sorted(name for name in storages.backends if not isinstance(storages[name], FileSystemStorage))
 
 
 def _ledger(root: Path, tenants: set[str]) -> None:
