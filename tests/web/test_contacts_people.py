@@ -24,7 +24,7 @@ URL = "/api/v1/contacts/"
 
 
 def make(first: str, *phones: Any, **values: Any) -> Contact:
-    rows = [{"number": one} if isinstance(one, str) else one for one in phones]
+    rows: Any = [{"number": one} if isinstance(one, str) else one for one in phones]
     return services.contact_create(
         actor=ACTOR, values={"first_name": first, **values}, phones=rows, region="KE"
     )
@@ -142,7 +142,8 @@ def test_safety_stays_with_a_number_unless_somebody_says_otherwise(tenant, make_
     moved = client.patch(where, {"phone": "0712345678"}, HTTP_IF_MATCH="*").json()
     assert [one["number"] for one in moved["phones"]] == ["+254712345678"]
     assert moved["phones"][0]["safe_hours"] == hours
-    for wrong in ({"monday": [["12:00", "08:00"]]}, {"someday": []}, [], {"monday": [["25:00", "26:00"]]}):
+    bad: list[Any] = [{"monday": [["12:00", "08:00"]]}, {"someday": []}, [], {"monday": [["25:00", "26:00"]]}]
+    for wrong in bad:
         answer = client.patch(
             where, {"phones": [{"number": "0712345678", "safe_hours": wrong}]}, HTTP_IF_MATCH="*"
         )
@@ -254,7 +255,8 @@ def test_an_anonymous_caller_has_a_pseudonym_and_is_known_again(tenant, make_use
     assert agent.post(f"{URL}anonymous/", {"number": "0733000111"}).json()["name"] != name
     assert not ContactPhone.objects.exists()
     assert "712345678" not in str(list(AnonymousNumber.objects.values()))
-    assert queries.same_caller("+254712345678").pk == uuid.UUID(first.json()["id"])
+    same = queries.same_caller("+254712345678")
+    assert same is not None and str(same.pk) == first.json()["id"]
     assert [one["name"] for one in agent.get(f"{URL}?q={name[7:]}").json()["data"]] == [name]
     assert agent.post(f"{URL}anonymous/", {"number": "x"}).status_code == 422
     # One that has a number and a name: masked for those who may not see them, and not findable by them.
@@ -271,7 +273,8 @@ def test_an_anonymous_caller_has_a_pseudonym_and_is_known_again(tenant, make_use
         assert agent.get(f"{URL}?{query}").json()["data"] == [], query
     assert len(worker.get(f"{URL}?phone=0722333444").json()["data"]) == 1
     assert agent.get(f"{URL}duplicates/?phone=0722333444&name=zanele").json()["data"] == []
-    for change in ({"phones": []}, {"first_name": "X"}, {"is_anonymous": False}):
+    changes: list[Any] = [{"phones": []}, {"first_name": "X"}, {"is_anonymous": False}]
+    for change in changes:
         assert agent.patch(where, change, HTTP_IF_MATCH="*").status_code == 403
     assert agent.patch(where, {"tags": ["x"]}, HTTP_IF_MATCH="*").status_code == 200
     assert b"33344" not in agent.get(f"{where}reachability/").content
@@ -302,7 +305,8 @@ def test_sensitive_fields_need_their_code_and_reads_are_written_down(tenant, mak
     assert shown["date_of_birth"] is None and shown["address"] is None and shown["addresses"] is None
     assert shown["custom_fields"] == {"ward": "7"}
     assert {"date_of_birth", "address", "addresses", "custom_fields.hiv"} <= set(shown["redacted"])
-    for change in ({"date_of_birth": None}, {"addresses": []}, {"custom_fields": {"hiv": False}}):
+    changes: list[Any] = [{"date_of_birth": None}, {"addresses": []}, {"custom_fields": {"hiv": False}}]
+    for change in changes:
         assert agent.patch(where, change, HTTP_IF_MATCH="*").status_code == 403, change
     done = agent.patch(where, {"custom_fields": {"ward": "8"}}, HTTP_IF_MATCH="*")
     assert done.status_code == 200, done.content
@@ -373,7 +377,7 @@ def test_search_uses_its_indexes_and_finds_as_people_type(tenant, make_user, api
             statement, params = searching.search(Contact.all_objects.all(), text).query.sql_with_params()
             cursor.execute(f"EXPLAIN {statement}", params)
             plan = "\n".join(row[0] for row in cursor.fetchall())
-            assert "contact_by_text" in plan or "contact_by_suffix" in plan, (text, plan)
+            assert any(f"contact_by_{one}" in plan for one in ("text", "suffix", "likeness")), (text, plan)
 
 
 def test_lists_ask_a_constant_number_of_queries(tenant, make_user, api):

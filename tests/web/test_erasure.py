@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ ACTOR = system("tests")
 URL = "/api/v1/contacts/"
 FIRST, LAST, DIGITS = "Zanelekwa", "Mbatharonyo", "799123457"
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
-NO_TIME = timezone.timedelta(0)
+NO_TIME = timedelta(0)
 
 
 # --- looking everywhere -----------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def party_of(tenant_id: str, number: str, name: str) -> uuid.UUID:
             "INSERT INTO public.log_party (tenant, party, key, sealed, digest) VALUES (%s, %s, %s, %s, %s)",
             [made.tenant, made.party, made.key, made.sealed, made.digest],
         )
-    frame = {"k": "party", "d": codec.encode_party(made).decode()}
+    frame: Any = {"k": "party", "d": codec.encode_party(made).decode()}
     redis_client().xadd(redis_key(tenant_id, "up"), frame)
     return uuid.UUID(made.party)
 

@@ -46,6 +46,11 @@ def sees_sensitive(context: Mapping[str, Any]) -> bool:
 class SafeHours(serializers.JSONField):
     """{"monday": [["08:00", "17:00"]]}; empty: any time. Replaced as a whole."""
 
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("An object of days.", code="invalid")
+        return super().to_internal_value(data)
+
 
 class PhoneBody(Body):
     number = serializers.CharField(max_length=40, help_text="E.164, or as written in the tenant's region.")
