@@ -22,6 +22,7 @@ from web.shared.tenants.migrating import Migrator
 from web.shared.tenants.models import Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_lock
 from web.shared.tenants.provisioning import provision
+from web.shared.tenants.schemas import template_prepare
 from web.shared.tenants.services import schema_prepare
 from web.shared.tenants.versions import SchemaVersion, public_version, tenant_versions
 
@@ -50,6 +51,7 @@ class Command(BaseCommand):
                     "Another tenant_migrate is running.", next_step="wait for it, then look at --status"
                 )
             call_command("migrate_schemas", shared=True, interactive=False, verbosity=0)
+            self._template()
             failed = [
                 one.id for one in self._chosen(options["tenant"]) if not self._migrate(one, options["json"])
             ]
@@ -59,6 +61,13 @@ class Command(BaseCommand):
                 why="The log names each failure; the other schemas are done.",
                 next_step="mend it, then manage.py tenant_migrate again",
             )
+
+    def _template(self) -> None:
+        """So that a tenant made later is a copy, in a second. A failure shows again with the first tenant."""
+        try:
+            template_prepare()
+        except Exception as problem:
+            log.error("template_not_migrated", exc_info=problem)
 
     def _chosen(self, only: str) -> list[SchemaVersion]:
         found = tenant_versions(only)
