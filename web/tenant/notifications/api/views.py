@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 
 from web.shared.api import etags
 from web.shared.api.filters import Filter
+from web.shared.api.problems import NotFound
 from web.shared.api.viewsets import (
     ApiView,
     BaseViewSet,
@@ -97,18 +99,24 @@ class PreferencesView(ApiView):
     @extend_schema(responses=NotificationPreferenceBody)
     def get(self, request: Request) -> Response:
         """How you want to be told: channels per type, quiet hours, digest."""
-        return self._shown(services.preference_of(self.viewer.user_id))
+        return self._shown(services.preference_of(self._person()))
 
     @extend_schema(request=NotificationPreferenceBody, responses=NotificationPreferenceBody)
     def patch(self, request: Request) -> Response:
         """Change what is named. Needs If-Match."""
         with transaction.atomic():
-            row = services.preference_locked(self.viewer.user_id)
+            row = services.preference_locked(self._person())
             etags.require_match(request, row)
             body = NotificationPreferenceBody(row, data=request.data, partial=True)
             body.is_valid(raise_exception=True)
             row = services.preference_update(actor=self.actor, preference=row, values=body.validated_data)
         return self._shown(row)
+
+    def _person(self) -> uuid.UUID:
+        """Who asks; a key of the API is nobody and has no preferences."""
+        if self.viewer.user_id is None:
+            raise NotFound()
+        return self.viewer.user_id
 
     def _shown(self, row: Any) -> Response:
         return Response(NotificationPreferenceBody(row).data, headers={"ETag": etags.etag_of(row)})
