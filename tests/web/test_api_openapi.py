@@ -16,7 +16,7 @@ from web.shared.api.examples import example_of
 
 @cache
 def description() -> dict[str, Any]:
-    made: dict[str, Any] = SchemaGenerator(urlconf="config.urls_tenant").get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    made: dict[str, Any] = SchemaGenerator(urlconf="config.urls_tenant").get_schema(request=None, public=True)
     return made
 
 

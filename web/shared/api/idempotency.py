@@ -113,8 +113,9 @@ def _fingerprint(request: Request) -> bytes:
     said = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
     if (request.content_type or "").startswith("multipart/"):
         # The boundary differs each time, and a file is too large to be held twice: what was sent is hashed.
-        for name in sorted(request.data):
-            for value in request.data.getlist(name):
+        sent: Any = request.data
+        for name in sorted(sent):
+            for value in sent.getlist(name):
                 said.update(f"{name}\n{getattr(value, 'name', value)}\n".encode())
                 for chunk in value.chunks() if hasattr(value, "chunks") else ():
                     said.update(chunk)

@@ -61,7 +61,7 @@ def flush() -> int:
     """Write what has gathered; returns how many lines. Raises what the database raises, and drops them."""
     written = 0
     while _waiting:
-        rows = []
+        rows: list[APIRequestLog] = []
         with contextlib.suppress(IndexError):
             while len(rows) < BATCH:
                 rows.append(_waiting.popleft())
