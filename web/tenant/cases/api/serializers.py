@@ -85,6 +85,7 @@ class PartyBody(ModelBody):
     expandable = {"contact": CONTACT}
 
     contact = EntityId("contact", source="contact_id", required=False, allow_null=True)
+    source_call = EntityId("call", required=False, allow_null=True, write_only=False)
 
     class Meta:
         model = CaseParty
