@@ -85,7 +85,6 @@ class PartyBody(ModelBody):
     expandable = {"contact": CONTACT}
 
     contact = EntityId("contact", source="contact_id", required=False, allow_null=True)
-    source_call = EntityId("call", required=False, allow_null=True, write_only=False)
 
     class Meta:
         model = CaseParty
@@ -138,6 +137,7 @@ class CaseBody(ModelBody):
     form = Choice(queryset=CaseTypeForm.objects.none(), required=False)
     assigned_to = serializers.UUIDField(source="assigned_to_id", required=False, allow_null=True)
     contact = EntityId("contact", required=False, write_only=False)
+    source_call = EntityId("call", required=False, allow_null=True, write_only=False)
     parties = NewParty(many=True, required=False, write_only=True)
     custom_fields = serializers.DictField(required=False)
     tags = serializers.ListField(
