@@ -404,3 +404,18 @@ def test_messages_follow_their_contact_and_die_with_them(tenant, gateway):
     assert "anele" not in left and "712345678" not in left
     waiting.refresh_from_db()
     assert waiting.delivery_status == "failed" and not sending.send(waiting.pk) and gateway.sent == []
+
+
+def test_the_address_of_an_anonymous_contact_is_masked(tenant, make_user, api):
+    person = contact_services.contact_create(
+        actor=ACTOR,
+        values={"first_name": "Zanele", "is_anonymous": True},
+        phones=[{"number": "0799123457"}],
+        region="KE",
+    )
+    talk = conversation(person, address="+254799123457")
+    where = f"{URL}/conversations/{talk.pk}/?expand=contact"
+    shown = api(make_user("agent")).get(where)
+    assert shown.status_code == 200 and b"9912345" not in shown.content and b"Zanele" not in shown.content
+    assert shown.json()["contact"]["name"].startswith("Caller ")
+    assert api(make_user("case_worker")).get(where).json()["address"] == "+254799123457"

@@ -186,6 +186,16 @@ def test_later_changes_of_what_the_merge_wrote_refuse_the_undo_and_others_do_not
     assert Contact.objects.get(pk=loser.pk).phones.get().number == "+254733000111"
 
 
+def test_a_number_that_came_after_the_merge_is_the_primary_one_when_it_is_left_alone(tenant):
+    winner, loser = make("Amina"), make("B", "0733000111")
+    made = merge(winner, loser)
+    row = Contact.objects.get(pk=winner.pk)
+    phones: Any = [{"number": "+254733000111", "is_primary": True}, {"number": "0712345678"}]
+    services.contact_update(actor=ACTOR, contact=row, values={}, phones=phones, region="KE")
+    merging.undo(actor=ACTOR, merge_id=made.pk)
+    assert winner.phones.get().is_primary and loser.phones.get().is_primary
+
+
 NUMBERS = ["0712345678", "0733000111", "0722000222", "0700333444"]
 people = st.lists(
     st.tuples(

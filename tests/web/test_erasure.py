@@ -258,3 +258,15 @@ def test_another_tenant_can_neither_hold_nor_export_nor_erase(tenant, other_tena
         assert stranger.post(f"{URL}{mine.pk}/{url}/", body).status_code == 404
     row = Contact.objects.get(pk=mine.pk)
     assert row.erased_at is None and not row.legal_hold
+
+
+@pytest.mark.django_db
+def test_a_deleted_contact_is_still_somebodys_to_read_and_to_erase(tenant, make_user, api):
+    keys.ensure(tenant.pk)
+    client, person = api(make_user("admin")), make("Amina", "0712345678")
+    services.contact_delete(actor=ACTOR, contact=person)
+    assert client.get(f"{URL}{person.pk}/").status_code == 404
+    assert "Amina" in client.post(f"{URL}{person.pk}/export/").content.decode()
+    assert client.post(f"{URL}{person.pk}/erase/").status_code == 200
+    assert client.post(f"{URL}{person.pk}/erase/").status_code == 404
+    assert not ContactPhone.objects.exists()

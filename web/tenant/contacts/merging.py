@@ -110,9 +110,17 @@ def undo(*, actor: Actor, merge_id: UUID) -> ContactMerge:
         for row in Contact.all_objects.filter(pk__in=ids):
             row.updated_by_id = actor.user_id
             row.save(update_fields=["updated_by"])
+            _keep_a_primary(row)
             searching.index(row)
         _tell(actor, "unmerge", "contact.unmerged", made)
     return made
+
+
+def _keep_a_primary(contact: Contact) -> None:
+    """A number that came after the merge may be the only one left, and was not the primary one then."""
+    phones = contact.phones.order_by("id")
+    if phones.exists() and not phones.filter(is_primary=True).exists():
+        ContactPhone.objects.filter(pk=phones.values_list("pk", flat=True)[0]).update(is_primary=True)
 
 
 def forget(contact_ids: list[UUID]) -> int:

@@ -11,10 +11,12 @@ from django.db import connection
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Reverse
 
+from web.shared.core.viewer import Viewer
 from web.shared.tenants.context import current_tenant_id
 from web.shared.tenants.models import Tenant
 from web.tenant.contacts import anonymity, consents, erasing, reach
 from web.tenant.contacts.models import Contact, ContactPhone, ContactRelationship
+from web.tenant.contacts.permissions import CONTACTS_VIEW_SENSITIVE
 from web.tenant.contacts.phone_numbers import guess_e164, reversed_suffix
 from web.tenant.reference_data import queries as reference_data
 
@@ -186,3 +188,10 @@ def matching(text: str) -> QuerySet[Contact]:
 def email_of(contact: Any) -> str:
     """The contact's e-mail address; empty when there is none."""
     return Contact.objects.filter(pk=contact).values_list("email", flat=True).first() or ""
+
+
+def shown_address(contact: Contact, address: str, viewer: Viewer) -> str:
+    """A number or address of the contact as this viewer may see it: masked when the contact is anonymous."""
+    if not contact.is_anonymous or viewer.may(CONTACTS_VIEW_SENSITIVE):
+        return address
+    return anonymity.mask(address)

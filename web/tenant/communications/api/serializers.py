@@ -25,6 +25,7 @@ from web.tenant.communications.models import (
     Interaction,
     MessageTemplate,
 )
+from web.tenant.contacts import queries as contacts
 
 CONTACT = "web.tenant.contacts.api.serializers.ContactSummary"
 
@@ -185,6 +186,13 @@ class ConversationBody(ModelBody):
             "created_at",
             "updated_at",
         ]
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        item = super().to_representation(instance)
+        if item.get("address"):
+            viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+            item["address"] = contacts.shown_address(instance.contact, item["address"], viewer)
+        return item
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         row = self.instance

@@ -91,7 +91,7 @@ class TemplateViewSet(ResourceViewSet):
 class ConversationViewSet(ResourceViewSet):
     """One person on one channel, and whose turn it is."""
 
-    queryset = Conversation.objects.select_related("channel")
+    queryset = Conversation.objects.select_related("channel", "contact")
     serializer_class = bodies.ConversationBody
     filters = {
         "status": Filter("status", many=True),

@@ -108,6 +108,11 @@ class ContactViewSet(ResourceViewSet):
         except ValueError:
             return None
 
+    def _kept_object(self) -> Contact:
+        """As get_object, for a deleted contact, too: what is kept of a person is theirs to ask for."""
+        kept = Contact.all_objects.filter(merged_into=None, erased_at=None)
+        return self._row(self.visible(kept))
+
     def perform_create(self, values: dict[str, Any]) -> Contact:
         phones, addresses = _phones(values), _addresses(values)
         made = services.contact_create(
@@ -302,7 +307,7 @@ class ContactViewSet(ResourceViewSet):
     @action(detail=True, methods=["post"], url_path="erase", url_name="erase")
     def erase(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Erase this person everywhere, for good. 409 `legal_hold` names who holds and why."""
-        contact = self.get_object()
+        contact = self._kept_object()
         rows = erasing.erase(actor=self.actor, contact_id=contact.pk)
         return Response({"id": str(contact.pk), "rows": rows})
 
@@ -310,7 +315,7 @@ class ContactViewSet(ResourceViewSet):
     @action(detail=True, methods=["post"], url_path="export", url_name="export")
     def export(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Everything that every part knows about this person, for themselves. Written to the audit trail."""
-        contact = self.get_object()
+        contact = self._kept_object()
         with transaction.atomic():
             audit.record(actor=self.actor, action="export", obj=contact)
             data = erasing.export(contact)
