@@ -218,22 +218,6 @@ def test_an_erasure_leaves_the_chain_whole_when_it_is_on_record(tenant):
     assert f"erased_unrecorded {rows[1].pk}" in found()
 
 
-def test_after_a_restore_elsewhere_sealing_goes_on(tenant):
-    act(3)
-    sealer.seal()
-    rows = act(2)
-    with as_owner(tenant), connection.cursor() as cursor:
-        cursor.execute("UPDATE records_auditevent SET transaction_id = '900000000'::xid8")
-        cursor.execute("UPDATE records_auditseal SET to_transaction = '900000000'::xid8")
-    with as_owner(tenant):
-        sealer.rebase()
-    act(2)
-    assert sealer.seal() == 2 and not sealer.unsealed() and found() == []
-    with as_owner(tenant):
-        AuditEvent.objects.filter(pk=rows[0].pk).delete()
-    assert found() == [f"removed {rows[0].pk}"]
-
-
 @pytest.mark.parametrize("table", ["records_auditevent", "records_auditseal"])
 @pytest.mark.parametrize("verb", ["UPDATE {} SET at = now()", "DELETE FROM {}", "TRUNCATE {}"])
 def test_the_applications_role_can_neither_change_nor_remove(tenant, table, verb):

@@ -317,28 +317,6 @@ def test_old_events_go_once_everybody_has_had_them(tenant):
     assert [row.data["n"] for row in DomainEvent.objects.all()] == [2]
 
 
-def test_after_a_restore_elsewhere_nothing_is_missed(tenant):
-    reader = Reader("reader")
-    happen(1)
-    events.drain(tenant.pk)
-    happen(2)
-    from web.shared.tenants.ownership import owner_connection
-
-    with owner_connection(), tenant_context(tenant.pk), connection.cursor() as cursor:
-        # As if the rows came from a server that had counted far more transactions.
-        cursor.execute("UPDATE records_domainevent SET transaction_id = '900000000'::xid8")
-        cursor.execute(
-            "UPDATE records_eventposition SET transaction_id = '900000000'::xid8,"
-            " sequence = (SELECT min(sequence) FROM records_domainevent)"
-        )
-    assert events.drain(tenant.pk) == 0
-    with owner_connection(), tenant_context(tenant.pk):
-        events.rebase()
-    happen(3)
-    events.drain(tenant.pk)
-    assert reader.seen == [1, 2, 3]
-
-
 class TestRolledBack:
     pytestmark = pytest.mark.django_db(transaction=False)
 

@@ -338,21 +338,5 @@ def unsettled() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def rebase() -> None:
-    """After a restore into another database server, whose transactions are counted anew. Runs as the owner.
-
-    Every restored event becomes older than any transaction; a consumer goes on after the last event before
-    which it had everything, so it may be told some twice and misses none.
-    """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE records_eventposition p SET transaction_id = '0'::xid8, updated_at = now(), sequence ="
-            " coalesce((SELECT min(e.sequence) - 1 FROM records_domainevent e"
-            " WHERE (e.transaction_id, e.sequence) > (p.transaction_id, p.sequence)),"
-            " (SELECT max(sequence) FROM records_domainevent), 0)"
-        )
-        cursor.execute("UPDATE records_domainevent SET transaction_id = '0'::xid8")
-
-
 def _model(name: str) -> Any:
     return apps.get_model("records", name)

@@ -160,7 +160,7 @@ class AbstractAuditSeal(models.Model):
     """One link of the chain: `entries` is (id, content_hash) of each row it seals, 48 bytes a row, in order.
 
     `digest` covers the previous link's digest, the number, the time and the entries. `to_transaction` and
-    `to_id` are the position of the last row; a link without entries and with position 0 follows a restore.
+    `to_id` are the position of the last row.
     """
 
     number = models.BigIntegerField(primary_key=True)

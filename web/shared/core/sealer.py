@@ -46,7 +46,6 @@ from web.shared.tenants.ids import PUBLIC
 SLICE = 1000
 ENTRY = 48
 GENESIS = b"\0" * 32
-HIGHEST = uuid.UUID(int=(1 << 128) - 1)
 ERASE = "audit.erase"
 
 logger = structlog.get_logger(__name__)
@@ -90,32 +89,30 @@ def unsealed() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _seal_slice(*, settled_only: bool = True) -> int:
+def _seal_slice() -> int:
     _, seals = _tables()
     with transaction.atomic():
         if not _locked():
             return 0
         last = seals._default_manager.order_by("-number").first()
-        found = _after(last, settled_only)
+        found = _after(last)
         if found:
             _append(last, [(row.id, bytes(row.content_hash)) for row in found], _position(found[-1]))
     return len(found)
 
 
-def _after(last: AbstractAuditSeal | None, settled_only: bool) -> list[AbstractAuditEvent]:
+def _after(last: AbstractAuditSeal | None) -> list[AbstractAuditEvent]:
     rows, _ = _tables()
-    found = rows._default_manager.only("id", "content_hash", "transaction_id")
+    found = rows._default_manager.only("id", "content_hash", "transaction_id").extra(
+        where=[
+            "(transaction_id < pg_snapshot_xmin(pg_current_snapshot())"
+            " OR transaction_id = pg_current_xact_id_if_assigned())"
+        ]
+    )
     if last is not None:
         found = found.extra(
             where=["(transaction_id, id) > (%s::text::xid8, %s::uuid)"],
             params=[str(last.to_transaction), str(last.to_id)],
-        )
-    if settled_only:
-        found = found.extra(
-            where=[
-                "(transaction_id < pg_snapshot_xmin(pg_current_snapshot())"
-                " OR transaction_id = pg_current_xact_id_if_assigned())"
-            ]
         )
     return list(found.order_by("transaction_id", "id")[:SLICE])
 
@@ -212,20 +209,17 @@ def verify() -> list[Finding]:
     """Everything in the schema chosen that is not as it was sealed; empty when all is well."""
     _, seals = _tables()
     anchored = {one["number"]: one["digest"] for one in anchors()}
-    # Up to the last restore positions are of another server's counting: rows are found by id alone.
-    begin = seals._default_manager.filter(entries=b"").order_by("-number").first()
-    restored_to = 0 if begin is None else begin.number
     findings: list[Finding] = []
     previous: AbstractAuditSeal | None = None
     for one in seals._default_manager.order_by("number").iterator(chunk_size=20):
         findings += _of_chain(previous, one)
-        findings += _of_rows(previous, one, restored=one.number <= restored_to)
+        findings += _of_rows(previous, one)
         digest = anchored.pop(one.number, None)
         if digest is not None and digest != bytes(one.digest).hex():
             findings.append(Finding("anchor_differs", str(one.number)))
         previous = one
     findings += [Finding("seal_missing", str(number)) for number in sorted(anchored)]
-    return findings + list(_added_before_restore(restored_to))
+    return findings
 
 
 def _of_chain(previous: AbstractAuditSeal | None, one: AbstractAuditSeal) -> Iterator[Finding]:
@@ -239,21 +233,7 @@ def _of_chain(previous: AbstractAuditSeal | None, one: AbstractAuditSeal) -> Ite
         yield Finding("seal_altered", str(one.number))
 
 
-def _added_before_restore(restored_to: int) -> Iterator[Finding]:
-    """Restored rows that no seal up to that one lists."""
-    if not restored_to:
-        return
-    rows, seals = _tables()
-    listed: set[uuid.UUID] = set()
-    for one in seals._default_manager.filter(number__lte=restored_to).iterator(chunk_size=20):
-        listed.update(_entries(bytes(one.entries)))
-    old = rows._default_manager.extra(where=["transaction_id = '0'::xid8"]).values_list("id", flat=True)
-    yield from (Finding("added", str(pk)) for pk in old.iterator() if pk not in listed)
-
-
-def _of_rows(
-    previous: AbstractAuditSeal | None, one: AbstractAuditSeal, *, restored: bool
-) -> Iterator[Finding]:
+def _of_rows(previous: AbstractAuditSeal | None, one: AbstractAuditSeal) -> Iterator[Finding]:
     """Each row that this seal lists, and each that lies in its stretch without being listed."""
     rows, _ = _tables()
     entries = _entries(bytes(one.entries))
@@ -263,19 +243,18 @@ def _of_rows(
         row = found.get(pk)
         if row is None:
             yield Finding("removed", str(pk))
-        elif not restored and not low < _position(row) <= _end(one):
+        elif not low < _position(row) <= _end(one):
             yield Finding("moved", str(pk))
         else:
             yield from _of_row(row, digest)
-    if not restored and entries:
-        strange = rows._default_manager.extra(
-            where=[
-                "(transaction_id, id) > (%s::text::xid8, %s::uuid)",
-                "(transaction_id, id) <= (%s::text::xid8, %s::uuid)",
-            ],
-            params=[str(low[0]), str(low[1]), str(one.to_transaction), str(one.to_id)],
-        ).exclude(id__in=list(entries))
-        yield from (Finding("added", str(pk)) for pk in strange.values_list("id", flat=True)[:100])
+    strange = rows._default_manager.extra(
+        where=[
+            "(transaction_id, id) > (%s::text::xid8, %s::uuid)",
+            "(transaction_id, id) <= (%s::text::xid8, %s::uuid)",
+        ],
+        params=[str(low[0]), str(low[1]), str(one.to_transaction), str(one.to_id)],
+    ).exclude(id__in=list(entries))
+    yield from (Finding("added", str(pk)) for pk in strange.values_list("id", flat=True)[:100])
 
 
 def _of_row(row: AbstractAuditEvent, digest: bytes) -> Iterator[Finding]:
@@ -322,19 +301,3 @@ def erase(pk: uuid.UUID, *, actor: Actor) -> None:
             salt=b"",
             erased_at=timezone.now(),
         )
-
-
-def rebase() -> None:
-    """After a restore into another database server, whose transactions are counted anew. Runs as the owner,
-    before anything else writes.
-
-    What was not sealed yet is sealed first; then every restored row becomes older than any transaction, and
-    an empty seal says where counting begins again.
-    """
-    rows, seals = _tables()
-    while _seal_slice(settled_only=False) == SLICE:
-        pass
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {rows._meta.db_table} SET transaction_id = '0'::xid8")  # noqa: S608
-        last = seals._default_manager.order_by("-number").first()
-        _append(last, [], (0, HIGHEST))
