@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -17,6 +18,8 @@ from web.shared.accounts.factors import pending, recovery, totp
 from web.shared.accounts.models import Authenticator, RecoveryCode, Session, User
 from web.shared.accounts.services import membership_ensure, password_set
 from web.shared.core.actor import system
+from web.shared.core.exits import Code, Exit
+from web.shared.core.models import PlatformAuditEvent
 from web.shared.core.stores import redis_client
 from web.shared.records.models import AuditEvent
 from web.shared.tenants.context import public_context, tenant_context
@@ -464,6 +467,28 @@ def test_a_role_may_demand_a_factor_before_anything_else(make_user, api, clock):
     last = client.delete(TOTP, {})
     assert last.status_code == 409 and client.get(MFA).json()["totp"] is True
     assert api(make_user("supervisor")).patch(POLICY, {"required_roles": []}).status_code == 403
+
+
+def test_the_operator_helps_who_lost_every_factor(make_user, api, clock, capsys):
+    user = make_user("agent")
+    owner, _, _ = with_totp(api, user, clock)
+    call_command("user_reset_factors", user.email.upper())
+    assert user.email not in capsys.readouterr().out and owner.get(ME).status_code == 401
+    client = signed_in(api, user)
+    assert client.get(MFA).json()["totp"] is False
+    with public_context():
+        assert PlatformAuditEvent.objects.filter(action="second_factors_reset", object_id=user.pk).exists()
+    with pytest.raises(Exit) as nobody:
+        call_command("user_reset_factors", "nobody@example.org")
+    assert nobody.value.code == Code.NOT_FOUND
+
+
+def test_answers_with_secrets_are_stored_by_nobody_on_the_way(make_user, api, clock):
+    client = signed_in(api, make_user("agent"))
+    begun = client.post(TOTP, {})
+    done = client.post(f"{TOTP}confirm/", {"code": clock.code(begun.json()["secret"])})
+    for answer in (begun, done, client.get(ME)):
+        assert "no-store" in answer["Cache-Control"]
 
 
 def test_the_rule_holds_whichever_way_it_was_set(make_user, api):

@@ -6,7 +6,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from web.shared.accounts.models import (
+    Authenticator,
     OneTimeToken,
+    RecoveryCode,
     Session,
     TenantMembership,
     TenantRole,
@@ -55,6 +57,21 @@ def password_set(*, actor: Actor, user: User, password: str) -> None:
         user.save(update_fields=["password", "credentials_changed_at", "updated_at"])
         _end_everything(user, because="password changed")
         audit.record(actor=actor, action="password_set", obj=user)
+
+
+def factors_reset(*, actor: Actor, user: User) -> None:
+    """For somebody who lost every factor and every recovery code: all are removed, and all sign-ins end.
+
+    Their organisations did not give them these, so none of them may do it; who runs the platform may, after
+    finding out that they are who they say.
+    """
+    with transaction.atomic():
+        Authenticator.objects.filter(user=user).delete()
+        RecoveryCode.objects.filter(user=user).delete()
+        user.credentials_changed_at = timezone.now()
+        user.save(update_fields=["credentials_changed_at", "updated_at"])
+        _end_everything(user, because="second factors reset")
+        audit.record(actor=actor, action="second_factors_reset", obj=user)
 
 
 def user_deactivate(*, actor: Actor, user: User) -> None:

@@ -35,6 +35,8 @@ def begin(user: User, *, issuer: str) -> tuple[str, str]:
     """A new, unconfirmed secret: (base32 text, otpauth URI). Conflict when a confirmed one is there."""
     secret = secrets.token_bytes(20)
     with transaction.atomic():
+        # Two tabs that begin at once: the later one's secret counts.
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
         if _rows(user).filter(confirmed_at__isnull=False).exists():
             raise Conflict("An authenticator app is set up already. Remove it first.")
         _rows(user).delete()

@@ -37,6 +37,10 @@ def person_behind(*, actor: Actor, provider: IdentityProvider, claims: dict[str,
             provider=provider, subject=claims["sub"]
         )
         identity = known.first()
+        if identity is None:
+            # Two first sign-ins at once: the second finds what the first made.
+            IdentityProvider.objects.select_for_update(of=("self",), no_key=True).get(pk=provider.pk)
+            identity = known.first()
         user = _by_address(actor, provider, claims) if identity is None else identity.user
         membership = _membership(user, provider)
         if identity is None:
