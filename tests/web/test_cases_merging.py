@@ -23,7 +23,16 @@ def state(*rows: Case) -> list[Any]:
     found: list[Any] = []
     for row in rows:
         case = Case.objects.get(pk=row.pk)
-        found.append((case.status, case.merged_into_id, case.tags, case.closed_at, case.resolved_at))
+        found.append(
+            (
+                case.status,
+                case.merged_into_id,
+                case.confidentiality,
+                case.tags,
+                case.closed_at,
+                case.resolved_at,
+            )
+        )
         for model, fields in (
             (CaseParty, ("contact_id", "role", "is_primary")),
             (CaseNote, ("content",)),
@@ -51,6 +60,7 @@ def content(draw: st.DrawFn) -> dict[str, Any]:
                 st.tuples(st.integers(0, 2), st.sampled_from(["related", "parent", "child", "duplicate"]))
             )
         ),
+        "confidentiality": draw(st.sampled_from(["normal", "restricted"])),
         "status": draw(st.sampled_from(["open", "pending", "resolved", "closed"])),
     }
 
@@ -60,7 +70,7 @@ class _Undone(Exception):
 
 
 def build(what: dict[str, Any], world: dict[str, Any]) -> Case:
-    case = kit.case(tags=what["tags"], case_type=world["type"])
+    case = kit.case(tags=what["tags"], case_type=world["type"], confidentiality=what["confidentiality"])
     for who, role in what["parties"]:
         values = {"contact_id": world["contacts"][who].pk, "role": role}
         parties.party_add(actor=kit.ACTOR, case=case, values=values)
@@ -95,6 +105,8 @@ def test_undo_puts_back_what_was_there(tenant, make_user, one, two, three):
             before = state(a, b, c)
             first = merging.case_merge(actor=kit.ACTOR, loser=a, winner=b)
             assert Case.objects.get(pk=a.pk).merged_into_id == b.pk
+            closed = "restricted" in (one["confidentiality"], two["confidentiality"])
+            assert (Case.objects.get(pk=b.pk).confidentiality == "restricted") is closed
             between = state(a, b, c)
             for winner, loser in ((c, b), (b, c)):
                 second = merging.case_merge(actor=kit.ACTOR, loser=loser, winner=winner)

@@ -158,8 +158,10 @@ def test_a_foreign_id_in_a_body_is_refused_by_pointer_and_does_nothing(
 def test_one_party_is_primary_and_a_contact_has_a_role_once(tenant, worker):
     first, second = kit.contact("A"), kit.contact("B")
     case = kit.case(contact=first.pk)
+    etag = worker.get(at(case))["ETag"]
     made = worker.post(at(case, "parties"), {"contact": str(second.pk), "role": "client", "is_primary": True})
     assert made.status_code == 201
+    assert worker.get(at(case), HTTP_IF_NONE_MATCH=etag).status_code == 200
     assert worker.get(at(case)).json()["contact"] == str(second.pk)
     again = worker.post(at(case, "parties"), {"contact": str(second.pk), "role": "client"})
     assert again.status_code == 422

@@ -18,6 +18,7 @@ from web.tenant.cases.models import Case, CaseCounter, CaseSearch
 
 MAX_LENGTH, MAX_WORDS = 200, 5
 REINDEX_BATCH = 500
+FEW = 5000
 _NUMBER = re.compile(r"\A[0-9]{4}-[0-9]{0,12}\Z|\A[0-9]{1,12}\Z")
 
 
@@ -34,9 +35,11 @@ class PostgresSearch:
             raise ValueError("1 to 200 characters")
         if _NUMBER.match(text):
             return queryset.filter(_number(text))
-        found = CaseSearch.objects.filter(vector=_words(text))
-        if found.exists():
-            return queryset.filter(pk__in=found.values("case_id"))
+        found = CaseSearch.objects.filter(vector=_words(text)).values_list("pk", flat=True)
+        first = list(found[: FEW + 1])
+        if first:
+            # Few are fetched by their ids. Many are met soon when cases are read in the list's order.
+            return queryset.filter(pk__in=first if len(first) <= FEW else found)
         for word in text.split()[:MAX_WORDS]:
             queryset = queryset.filter(title__trigram_word_similar=word)
         return queryset

@@ -8,6 +8,7 @@ Sensitive fields of the form are left out of `custom_fields` and named in `redac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -112,6 +113,7 @@ CASE_EXAMPLE = {
     "parties": [{"name": "An older boy", "role": "perpetrator"}],
     "assigned_to": None,
     "sla_state": "ok",
+    "sla_due_at": "2026-03-02T08:00:00Z",
     "custom_fields": {"county": "Kisumu"},
     "redacted": [],
     "tags": ["school"],
@@ -147,6 +149,7 @@ class CaseBody(ModelBody):
         max_length=2000, required=False, write_only=True, help_text="Why; kept with the history."
     )
     sla_state = serializers.SerializerMethodField(help_text="ok, warning, breached, paused or none.")
+    sla_due_at = serializers.SerializerMethodField(help_text="When the next clock that runs is due.")
     redacted = serializers.SerializerMethodField()
 
     class Meta:
@@ -170,6 +173,7 @@ class CaseBody(ModelBody):
             "lease_expires_at",
             "due_date",
             "sla_state",
+            "sla_due_at",
             "custom_fields",
             "redacted",
             "tags",
@@ -214,6 +218,9 @@ class CaseBody(ModelBody):
 
     def get_sla_state(self, case: Case) -> str:
         return queries.sla_state(case.clocks.all(), timezone.now())
+
+    def get_sla_due_at(self, case: Case) -> datetime | None:
+        return queries.sla_due_at(case.clocks.all())
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_redacted(self, case: Case) -> list[str]:

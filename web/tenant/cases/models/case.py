@@ -62,10 +62,6 @@ def user_key(**options: Any) -> Any:
     )
 
 
-def _newest(field: str = "created_at") -> list[Any]:
-    return [F(field).desc(nulls_last=True), F("id").desc()]
-
-
 class CaseCounter(models.Model):
     """The last number given in a year. One row a year; whoever creates a case locks it."""
 
@@ -122,16 +118,16 @@ class Case(BaseModel):
 
     class Meta(BaseModel.Meta):
         indexes = [
-            # Lists: newest first, narrowed by what people narrow by. NULLS LAST is how cursors order.
-            models.Index(*_newest(), name="case_newest"),
-            models.Index(*_newest("updated_at"), name="case_touched"),
-            models.Index(F("status"), *_newest(), name="case_by_status"),
-            models.Index(F("assigned_to"), *_newest(), name="case_by_assigned"),
-            models.Index(F("case_type"), *_newest(), name="case_by_type"),
-            models.Index(F("priority"), *_newest(), name="case_by_priority"),
-            models.Index(*_newest("priority_level"), name="case_by_level"),
+            # Lists: newest first, narrowed by what people narrow by. Read backwards for descending order.
+            models.Index(fields=["created_at", "id"], name="case_newest"),
+            models.Index(fields=["updated_at", "id"], name="case_touched"),
+            models.Index(fields=["status", "created_at", "id"], name="case_by_status"),
+            models.Index(fields=["assigned_to", "created_at", "id"], name="case_by_assigned"),
+            models.Index(fields=["case_type", "created_at", "id"], name="case_by_type"),
+            models.Index(fields=["priority", "created_at", "id"], name="case_by_priority"),
+            models.Index(fields=["priority_level", "id"], name="case_by_level"),
             models.Index(fields=["due_date", "id"], name="case_by_due"),
-            models.Index(F("created_by"), *_newest(), name="case_by_creator"),
+            models.Index(fields=["created_by", "created_at", "id"], name="case_by_creator"),
             models.Index(
                 fields=["lease_expires_at"], name="case_lease", condition=Q(lease_expires_at__isnull=False)
             ),

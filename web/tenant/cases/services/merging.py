@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from web.shared.core import audit, events
 from web.shared.core.actor import Actor
-from web.tenant.cases.choices import CaseStatus
+from web.tenant.cases.choices import CaseStatus, Confidentiality
 from web.tenant.cases.events import MERGED, UNMERGED
 from web.tenant.cases.models import Case, CaseLink, CaseMerge, CaseNote, CaseParty, CaseWatcher
 from web.tenant.cases.problems import CannotUndo, refused
-from web.tenant.cases.services.changing import change, refuse_merged
+from web.tenant.cases.services.changing import change, refuse_merged, touch
 from web.tenant.cases.services.linking import lock_links
 
 
@@ -37,13 +37,19 @@ def case_merge(*, actor: Actor, loser: Case, winner: Case, reason: str = "") -> 
         record = _move(one, other)
         added = [tag for tag in one.tags if tag not in other.tags]
         record |= {"status": one.status, "tags": added, "fields": _ended(one)}
+        # What moves from a restricted case would be open to all in one that is not.
+        record["restricted"] = one.confidentiality != other.confidentiality == Confidentiality.NORMAL
         merge = CaseMerge(loser=one, winner=other, reason=reason, record=record)
         merge.created_by_id = merge.updated_by_id = actor.user_id
         merge.save(force_insert=True)
         ended = {"status": CaseStatus.CLOSED.value, "closed_at": one.closed_at or timezone.now()}
         values = {**ended, "merged_into": other, "lease_expires_at": None}
         change(actor=actor, case=one, values=values, reason=reason)
-        change(actor=actor, case=other, values={"tags": [*other.tags, *added]}, reason=reason)
+        joined: dict[str, Any] = {"tags": [*other.tags, *added]}
+        if record["restricted"]:
+            joined["confidentiality"] = Confidentiality.RESTRICTED
+        change(actor=actor, case=other, values=joined, reason=reason)
+        touch(actor, other)
         _tell(actor, "merge", MERGED, merge, {"into": str(other.pk)})
     return merge
 
@@ -64,7 +70,11 @@ def merge_undo(*, actor: Actor, merge: CaseMerge) -> CaseMerge:
         values = {"status": row.record["status"], "merged_into": None, **fields}
         change(actor=actor, case=loser, values=values, allow_merged=True)
         kept = [tag for tag in winner.tags if tag not in row.record["tags"]]
-        change(actor=actor, case=winner, values={"tags": kept})
+        parted: dict[str, Any] = {"tags": kept}
+        if row.record["restricted"]:
+            parted["confidentiality"] = Confidentiality.NORMAL
+        change(actor=actor, case=winner, values=parted)
+        touch(actor, winner)
         row.undone_at, row.undone_by_id = timezone.now(), actor.user_id
         row.save(update_fields=["undone_at", "undone_by"])
         _tell(actor, "unmerge", UNMERGED, row, {"out_of": str(winner.pk)})

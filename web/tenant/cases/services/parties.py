@@ -13,7 +13,7 @@ from web.shared.core.actor import Actor
 from web.tenant.cases.choices import PartyRole
 from web.tenant.cases.models import Case, CaseParty
 from web.tenant.cases.problems import refused
-from web.tenant.cases.services.changing import locked, note_down, refuse_merged, take_up
+from web.tenant.cases.services.changing import locked, note_down, refuse_merged, take_up, touch
 
 MAX_PARTIES = 200
 
@@ -46,6 +46,7 @@ def party_add(*, actor: Actor, case: Case, values: Mapping[str, Any]) -> CasePar
         made = _add(actor, row, dict(values))
         note_down(actor=actor, case=row, rows=[("parties", "", made.role)])
         take_up(actor, row)
+        touch(actor, row)
     return made
 
 
@@ -61,6 +62,7 @@ def party_update(*, actor: Actor, party: CaseParty, values: Mapping[str, Any]) -
         base.update(row, actor=actor, values=values)
         note_down(actor=actor, case=case, rows=[("parties", before, row.role)])
         take_up(actor, case)
+        touch(actor, case)
     return row
 
 
@@ -72,6 +74,7 @@ def party_remove(*, actor: Actor, party: CaseParty) -> None:
         base.soft_delete(row, actor=actor)
         note_down(actor=actor, case=case, rows=[("parties", row.role, "")])
         take_up(actor, case)
+        touch(actor, case)
 
 
 def make_primary(*, actor: Actor, case: Case, contact: uuid.UUID) -> CaseParty:
@@ -85,6 +88,7 @@ def make_primary(*, actor: Actor, case: Case, contact: uuid.UUID) -> CaseParty:
     elif not row.is_primary:
         _demote(actor, case)
         base.update(row, actor=actor, values={"is_primary": True})
+    touch(actor, case)
     return row
 
 
