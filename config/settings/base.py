@@ -280,6 +280,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "web.shared.api.schema.add_problem",
+        "web.shared.api.schema_sharing.share_repeated",
     ],
 }
 
