@@ -76,7 +76,8 @@ def test_the_quick_look_uses_both_indexes(tenant):
         queries.perhaps_known(["+254712345678", "+254722000111", "+12345678"])
     (statement,) = [one["sql"] for one in said if not one["sql"].startswith("SET search_path")]
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        for kind in ("seqscan", "indexscan", "indexonlyscan"):
+            cursor.execute(f"SET LOCAL enable_{kind} = off")
         cursor.execute("EXPLAIN " + statement.replace("%", "%%"))
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "contact_by_suffix" in plan and "contact_by_number" in plan and "Seq Scan" not in plan

@@ -150,7 +150,7 @@ class ContactBody(ModelBody):
         hidden = self._hide_custom_fields(item)
         if instance.is_anonymous:
             for name in item.keys() & set(OF_ANONYMOUS):
-                item[name] = None if item[name] else item[name]
+                item[name] = ""
                 hidden.add(name)
             hidden |= item.keys() & {"phone", "phones"}
         if REDACTED in item:
@@ -281,6 +281,12 @@ class RelativeBody(Body):
     description = serializers.CharField()
 
 
+class RelativesAnswer(Body):
+    data = RelativeBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
+
+
 class GroupBody(ModelBody):
     member_count = serializers.IntegerField(read_only=True)
 
@@ -320,6 +326,12 @@ class ConsentBody(ModelBody):
             "recorded_by",
         ]
         read_only_fields = ["id", "recorded_at", "recorded_by"]
+
+
+class ConsentsAnswer(Body):
+    data = ConsentBody(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+    has_more = serializers.BooleanField()
 
 
 class ReachBody(Body):

@@ -194,10 +194,8 @@ class ContactViewSet(ResourceViewSet):
         body = bodies.ReachAnswer({"time_zone": reach.zone_of(contact), "at": at, "data": data})
         return Response(body.data)
 
-    @extend_schema(
-        responses=bodies.ConsentBody(many=True), filters=False, operation_id="contacts_consents_list"
-    )
-    @action(detail=True, url_path="consents", url_name="consents")
+    @extend_schema(responses=bodies.ConsentsAnswer, filters=False, operation_id="contacts_consents_list")
+    @action(detail=True, pagination_class=None, url_path="consents", url_name="consents")
     def consents(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Every consent on record, newest first; of each purpose the newest by `at` counts."""
         rows = ContactConsent.objects.filter(contact=self.get_object()).order_by("-at", "-id")[:1000]
@@ -218,9 +216,7 @@ class ContactViewSet(ResourceViewSet):
         made = consents.consent_record(actor=self.actor, contact=contact, values=body.validated_data)
         return Response(bodies.ConsentBody(made).data, status=201)
 
-    @extend_schema(
-        responses=bodies.RelativeBody(many=True), filters=False, operation_id="contacts_relationships_of"
-    )
+    @extend_schema(responses=bodies.RelativesAnswer, filters=False, operation_id="contacts_relationships_of")
     @action(detail=True, pagination_class=None, url_path="relationships", url_name="relationships")
     def relationships(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Who stands how to this person: `relationship_type` is what the other one is to them."""
