@@ -242,12 +242,15 @@ def _asks(client: _Client, count: int, draw: random.Random) -> list[tuple[str, f
     def phone() -> str:
         return f"07{draw.randrange(1, count) * 7919 % 100_000_000:08d}"
 
+    def number() -> int:
+        return draw.randrange(count)
+
     return [
         ("contacts, newest first", LIST_MS, lambda: client.get("contacts/?limit=50")),
         ("contacts, by last name", LIST_MS, lambda: client.get("contacts/?limit=50&sort=last_name")),
         ("contacts of a number", LIST_MS, lambda: client.get(f"contacts/?phone={phone()}")),
         ("contacts, search a name", SEARCH_MS,
-         lambda: client.get(f"contacts/?q={draw.choice(FIRST)}%20{draw.choice(LAST)}%20{draw.randrange(99)}")),
+         lambda: client.get(f"contacts/?q={draw.choice(FIRST)}%20{draw.choice(LAST)}%20{number()}")),
         ("contacts, search a common name", SEARCH_MS,
          lambda: client.get(f"contacts/?q={draw.choice(FIRST)}")),
         ("contacts, search a number", SEARCH_MS, lambda: client.get(f"contacts/?q={phone()}")),
