@@ -31,6 +31,7 @@ const CONTACTS: Contact[] = [
   id: `c${n + 1}`, name: `${first} ${last}`, first_name: first, last_name: last, email: '', phone,
   phones: [{ number: phone, label: 'mobile', is_primary: true }], organization: n ? '' : 'Mathare Primary School', preferred_language: 'sw', tags: [],
   address: '', custom_fields: {}, date_of_birth: null, is_active: true, preferred_contact_method: '', title: '',
+  addresses: [], is_anonymous: false, legal_hold: false, legal_hold_reason: 'other', time_zone: '', redacted: [],
   created_at: at(0), updated_at: at(0),
 }))
 const row = (n: number): CallRow => ({
@@ -38,7 +39,7 @@ const row = (n: number): CallRow => ({
   contact: n % 3 ? null : { id: 'c1', name: 'Wanjiru Kamau' }, queue: { id: 'q1', name: 'Child helpline' },
   agent: { id: 'u1', name: 'Amina Otieno' }, started_at: at(-n * 1_700_000), answered_at: n % 4 ? at(-n * 1_690_000) : null,
   ended_at: at(-n * 1_600_000), wait_seconds: 12 + n, talk_seconds: n % 4 ? 61 * n : 0, hold_seconds: n, wrap_up_seconds: 30,
-  outcome: n % 4 ? 'completed' : 'abandoned', disposition: n % 4 ? { code: 'information', name: 'Information given' } : null, note: '',
+  case: null, outcome: n % 4 ? 'completed' : 'abandoned', disposition: n % 4 ? { code: 'information', name: 'Information given' } : null, note: '',
 })
 const EVENTS: CallEventRow[] = ['call.arrived', 'call.queued', 'offer.made', 'offer.ended', 'call.connected', 'call.held', 'call.resumed', 'agent_leg.ended', 'call.ended']
   .map((type, n) => ({ seq: n + 1, type, at: at(n * 4_321 - 300_000), actor: n > 1 ? 'u1' : null, actor_name: n > 1 ? 'Amina Otieno' : null, details: {} }))
