@@ -28,6 +28,7 @@ def link_add(*, actor: Actor, case: Case, other: Case, link_type: str, descripti
     elif link_type != LinkType.PARENT and case.pk > other.pk:
         ends = (other, case)  # such a link has no direction: stored one way, it is found twice
     with transaction.atomic():
+        lock_links()  # before the case: a link's keys lock its other end, too
         row = locked(case.pk)
         refuse_merged(row)
         if kind == LinkType.PARENT:
@@ -44,6 +45,7 @@ def link_add(*, actor: Actor, case: Case, other: Case, link_type: str, descripti
 def link_remove(*, actor: Actor, case: Case, link: CaseLink) -> None:
     """Remove a link that `case` is an end of."""
     with transaction.atomic():
+        lock_links()  # before the case: a link's keys lock its other end, too
         row = locked(case.pk)
         refuse_merged(row)
         kind = type_seen_from(link, case.pk)
@@ -65,13 +67,12 @@ def _tell(actor: Actor, kind: str, case: Case, other: Case, link_type: str) -> N
 
 
 def lock_links() -> None:
-    """One writer of parents at a time in this tenant, until the transaction ends."""
+    """One writer of links at a time in this tenant, until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.case_links', 0))")
 
 
 def _no_circles(child: Case, parent: Case) -> None:
-    lock_links()
     if child.pk in ancestors(parent.pk):
         raise refused("/case", "circle", "A case cannot be above itself.")
 
