@@ -25,7 +25,6 @@ import psycopg
 
 from deployment.dev.stack import Stack
 from tests.bench.report import percentile
-from tests.stack_plugin import private_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUND = 20
@@ -37,6 +36,9 @@ def main() -> int:
     options = _options()
     if options.child:
         return _child()
+    # Importing it chooses ports and puts them into the environment, which a child must not do.
+    from tests.stack_plugin import private_stack
+
     with private_stack({"postgres", "redis"}, durable=True) as stack:
         environment = {**os.environ, **stack.environment, "MURIMA_ENV": "test", "MURIMA_LOG_LEVEL": "ERROR"}
         said = _run(stack, environment, options)
