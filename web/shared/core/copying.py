@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models.expressions import DatabaseDefault
 
 
@@ -22,15 +22,14 @@ def insert(rows: Sequence[models.Model]) -> int:
     fields: list[Any] = [field for field in meta.concrete_fields if not _left_out(field, rows[0])]
     names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     statement = f"COPY {connection.ops.quote_name(meta.db_table)} ({names}) FROM STDIN"
-    with connection.wrap_database_errors, connection.cursor() as cursor:
+    link: Any = connections[connection.alias]  # the proxy would look it up for each value
+    with link.wrap_database_errors, link.cursor() as cursor:
         raw: Any = cursor
         with raw.copy(statement) as copy:
             for row in rows:
-                copy.write_row(
-                    [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-                )
+                copy.write_row([field.get_db_prep_save(field.pre_save(row, True), link) for field in fields])
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, link.alias
     return len(rows)
 
 
