@@ -106,7 +106,8 @@ OF_A_TENANT = {
     "workflows_approvalvote (request_id, user_id)",
     "workflows_rulerun (rule_id, event_id, entity_id)",
     "workflows_workflow (name) WHERE (NOT is_deleted)",
-    "workflows_workflowinstance (workflow_id, entity_type, entity_id) WHERE ((completed_at IS NULL) AND (NOT is_deleted))",
+    "workflows_workflowinstance (workflow_id, entity_type, entity_id)"
+    " WHERE ((completed_at IS NULL) AND (NOT is_deleted))",
     "workflows_workflowtransition (instance_id, number)",
     "workflows_workflowversion (workflow_id, number)",
 }

@@ -20,13 +20,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.accounts.queries import people_of
 from web.shared.api.filters import Filter
 from web.shared.api.problems import Conflict, Forbidden, Malformed, NotFound
 from web.shared.api.viewsets import ApiView, ResourceViewSet
-from web.shared.core import audit, files
+from web.shared.core import audit, files, holders
 from web.shared.core.actor import Actor, ActorKind
-from web.shared.core.viewer import Viewer, viewer_of
+from web.shared.core.viewer import Viewer
 from web.tenant.documents import queries, services, storage
 from web.tenant.documents.api.serializers import (
     AccessBody,
@@ -143,7 +142,7 @@ class DocumentViewSet(ResourceViewSet):
         require_readable(version)
         tenant: Any = request._request.tenant  # type: ignore[attr-defined]
         url = files.signed_url(
-            tenant.pk, "documents", version.pk, self.viewer.user_id, int(LINK_VALID.total_seconds())
+            tenant.pk, "documents", version.pk, self.actor.id, int(LINK_VALID.total_seconds())
         )
         audit.record(actor=self.actor, action="link", obj=version.document)
         return Response({"url": url, "expires_at": timezone.now() + LINK_VALID}, status=201)
@@ -178,7 +177,7 @@ class LinkView(ApiView):
         if request.user.is_authenticated and request.user.pk != link.user_id:
             raise Forbidden("This link was made for somebody else.")
         version = DocumentVersion.objects.select_related("document").filter(pk=link.id).first()
-        viewer = _viewer(link.user_id, tenant.pk)
+        viewer = holders.viewer_now(tenant.pk, link.user_id) or Viewer(None, {})
         if version is None or not queries.may(version.document, viewer, AccessType.DOWNLOAD):
             raise NotFound()
         actor = Actor(ActorKind.USER, id=link.user_id, request_id=self.actor.request_id,
@@ -235,12 +234,6 @@ def hand_out(version: DocumentVersion, actor: Actor) -> FileResponse:
     response["Cache-Control"] = "private, no-store"
     response["ETag"] = f'"{version.sha256}"'
     return response
-
-
-def _viewer(user_id: uuid.UUID | None, tenant_id: str) -> Viewer:
-    people = people_of(tenant_id).filter(user_id=user_id, user__is_active=True, role__is_active=True)
-    membership = people.first()
-    return Viewer(None, {}) if membership is None else viewer_of(membership)
 
 
 def _plain(data: Any) -> dict[str, Any]:
