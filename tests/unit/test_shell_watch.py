@@ -135,12 +135,19 @@ class LateList:
 
     reports = 0
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts, self.told, self.looks = parts, [], 0
-        parts.watch._interpreter = self
-        parts.watch._directory.phones["d0123456789ab"] = object()
-        parts.devices, parts.open_offers, parts.offers_open = self.devices, lambda: None, True
-        parts.watch._lost = self
+    offers_open = True
+
+    def __init__(self, watch: Any) -> None:
+        self.told: list[bool] = []
+        self.looks = 0
+        watch._interpreter = watch._lost = watch._switch = watch._runtime = self
+        watch._directory.phones["d0123456789ab"] = object()
+
+    async def ping(self) -> None:
+        pass
+
+    def open_offers(self) -> None:
+        pass
 
     async def devices(self) -> dict[str, bool]:
         self.looks += 1
@@ -166,7 +173,7 @@ async def test_after_a_connect_phones_are_listed_again_because_the_list_follows(
         return Agreed()
 
     monkeypatch.setattr("telephony.shell.watch.AGAIN_SECONDS", (0.0,))
-    switch = LateList(parts)
+    switch = LateList(parts.watch)
     monkeypatch.setattr(parts.watch, "reconcile", agreed)
     await parts.watch._recover()
     assert switch.told == [False, True]

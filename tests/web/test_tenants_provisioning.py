@@ -159,7 +159,7 @@ def test_many_schemas_are_made_and_migrated_and_a_kill_costs_only_time(tenants: 
         assert [one.id for one in tenant_versions() if one.behind] == []
         schemas.template_prepare()
         wanted = set(dump(TEMPLATE))
-        assert {pk: set(dump(pk)) ^ wanted for pk in made} == dict.fromkeys(made, set())
+        assert {pk: set(dump(pk)) ^ wanted for pk in made} == {pk: set() for pk in made}
     finally:
         for pk in made:
             schemas.drop(pk)

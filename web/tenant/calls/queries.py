@@ -108,7 +108,7 @@ def pop_for(number: str, call: str | None = None) -> dict[str, Any]:
     region = "" if number.startswith("+") else contacts.region_of(str(current_tenant_id()))
     known = phone_numbers.guess_e164(number, region) or number
     matches = contacts.find_by_number(known) if contacts.perhaps_known([known]) else []
-    contact = matches[0] if matches else None
+    contact = matches[0] if matches else contacts.same_caller(known)
     earlier = Call.objects.none()
     if contact is not None:
         earlier = Call.objects.filter(contact=contact.pk)
@@ -116,7 +116,7 @@ def pop_for(number: str, call: str | None = None) -> dict[str, Any]:
         earlier = Call.objects.filter(caller_number=known)
     return {
         "contact": None if contact is None else contacts.summary(contact),
-        "matches": len(matches),
+        "matches": len(matches) or int(contact is not None),
         "recent_calls": _recent(earlier, call),
     }
 

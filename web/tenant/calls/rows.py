@@ -112,12 +112,13 @@ def _new(tenant_id: str, histories: Sequence[fold.History]) -> dict[str, Call]:
     for history in histories:
         who, number = callers.get(history.party), numbers.get(history.party, "")
         matches = contacts.find_by_number(number) if number in known else []
+        contact = matches[0] if matches else contacts.same_caller(number)
         made[history.call] = Call(
             id=uuid.UUID(history.call),
             party=uuid.UUID(history.party),
             caller_number=number,
             caller_name="" if who is None else who.name.replace("\x00", "")[:200],
-            contact=matches[0] if matches else None,
+            contact=contact,
             number_id=_uuid_or_none(history.number),
         )
     return made

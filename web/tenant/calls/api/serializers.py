@@ -115,6 +115,15 @@ class CallBody(ModelBody):
         ]
         read_only_fields = ["id", "direction", "status", "started_at", "answered_at", "ended_at"]
 
+    def to_representation(self, call: Call) -> dict[str, Any]:
+        """The number and the name of somebody who stays unnamed are for those who may see them."""
+        shown: dict[str, Any] = super().to_representation(call)
+        viewer = self.context.get("viewer")
+        unnamed = call.contact is not None and call.contact.is_anonymous
+        if unnamed and (viewer is None or not viewer.may("contacts.view_sensitive")):
+            shown.update({name: None for name in ("caller_number", "caller_name") if name in shown})
+        return shown
+
     def get_tenant(self, call: Call) -> str:
         return str(self.context["tenant"])
 

@@ -65,7 +65,8 @@ class CallViewSet(ReadOnlyViewSet):
     def get_serializer_context(self) -> dict[str, Any]:
         request: Any = self.request
         tenant = getattr(getattr(request, "_request", None), "tenant", None)
-        return super().get_serializer_context() | {"tenant": getattr(tenant, "pk", "")}
+        own = {"tenant": getattr(tenant, "pk", ""), "viewer": self.viewer}
+        return super().get_serializer_context() | own
 
     @extend_schema(request=CallPatch, responses=CallBody)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
