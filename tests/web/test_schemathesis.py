@@ -8,10 +8,13 @@ operation is small and the same in each run; MURIMA_EXAMPLES=200 looks deeper.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -26,6 +29,16 @@ from web.shared.tenants.context import public_context
 pytestmark = [pytest.mark.django_db, pytest.mark.database, pytest.mark.redis, pytest.mark.timeout(3600)]
 EXAMPLES = int(os.environ.get("MURIMA_EXAMPLES", "3"))
 SEED = 20_260_301
+
+
+@pytest.fixture(autouse=True)
+def _one_connection() -> Iterator[None]:
+    """The application's requests share the test's transaction, as those of Django's own test client do."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture
