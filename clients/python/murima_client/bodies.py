@@ -231,6 +231,20 @@ class AccountsPolicyBody(TypedDict):
     required_roles: list[str]
 
 
+class AccountsRoleBody(TypedDict):
+    display_name: str
+    name: str
+
+
+class AccountsTenantBody(TypedDict):
+    id: str
+    language: str
+    name: str
+    region: str
+    slug: str
+    time_zone: str
+
+
 class ActionRunBody(TypedDict):
     action: str
     attempts: int
@@ -265,12 +279,35 @@ class AddressBodyRequest(TypedDict):
     postal_code: NotRequired[str]
 
 
+class AgentSkillBody(TypedDict):
+    id: str
+    level: NotRequired[int]
+    skill: str
+    user: str
+
+
+class AgentSkillBodyRequest(TypedDict):
+    level: NotRequired[int]
+    skill: str
+    user: str
+
+
 class AnonymousAskRequest(TypedDict):
     number: str
 
 
 class ApprovalCommentBodyRequest(TypedDict):
     comment: NotRequired[str]
+
+
+class AskedSkillBody(TypedDict):
+    least_level: NotRequired[int]
+    skill: str
+
+
+class AskedSkillBodyRequest(TypedDict):
+    least_level: NotRequired[int]
+    skill: str
 
 
 class AssertionBodyRequest(TypedDict):
@@ -402,6 +439,21 @@ class CallsEventBody(TypedDict):
     type: str
 
 
+class CallsNumberBody(TypedDict):
+    id: str
+    label: NotRequired[str]
+    number: str
+    queue: str
+    trunk: str
+
+
+class CallsNumberBodyRequest(TypedDict):
+    label: NotRequired[str]
+    number: str
+    queue: str
+    trunk: str
+
+
 class CallsSegmentBody(TypedDict):
     agent: Person | None
     attempt: int
@@ -451,6 +503,7 @@ class CaseBody(TypedDict):
     redacted: list[str]
     reopened_count: int
     resolved_at: str | None
+    sla_due_at: str | None
     sla_state: str
     source_call: NotRequired[str | None]
     status: StatusE18Enum
@@ -663,6 +716,12 @@ class ConsentBodyRequest(TypedDict):
     purpose: PurposeEnum
     source: SourceEnum
     status: ConsentBodyStatusEnum
+
+
+class ConsentsAnswer(TypedDict):
+    data: list[ConsentBody]
+    has_more: bool
+    next_cursor: str | None
 
 
 class ContactBody(TypedDict):
@@ -1224,9 +1283,9 @@ class MeAnswer(TypedDict):
     key: NotRequired[KeyRef | None]
     limits: NotRequired[dict[str, LimitBody]]
     permissions: dict[str, Literal['own', 'team', 'all']]
-    role: RoleBody | None
+    role: AccountsRoleBody | None
     sip_websocket: str
-    tenant: TenantBody | None
+    tenant: AccountsTenantBody | None
     user: UserBody
 
 
@@ -1433,21 +1492,6 @@ class NotificationTriggersAnswer(TypedDict):
     data: list[NotificationTriggerAnswer]
 
 
-class NumberBody(TypedDict):
-    id: str
-    label: NotRequired[str]
-    number: str
-    queue: str
-    trunk: str
-
-
-class NumberBodyRequest(TypedDict):
-    label: NotRequired[str]
-    number: str
-    queue: str
-    trunk: str
-
-
 class ObjectBody(TypedDict):
     id: str | None
     type: str
@@ -1481,6 +1525,13 @@ class PaginatedActionRunBodyList(TypedDict):
     next_cursor: str | None
 
 
+class PaginatedAgentSkillBodyList(TypedDict):
+    count: NotRequired[int]
+    data: list[AgentSkillBody]
+    has_more: bool
+    next_cursor: str | None
+
+
 class PaginatedAuditEventBodyList(TypedDict):
     count: NotRequired[int]
     data: list[AuditEventBody]
@@ -1505,6 +1556,13 @@ class PaginatedCalendarBodyList(TypedDict):
 class PaginatedCallBodyList(TypedDict):
     count: NotRequired[int]
     data: list[CallBody]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PaginatedCallsNumberBodyList(TypedDict):
+    count: NotRequired[int]
+    data: list[CallsNumberBody]
     has_more: bool
     next_cursor: str | None
 
@@ -1547,13 +1605,6 @@ class PaginatedCasesPolicyBodyList(TypedDict):
 class PaginatedChannelBodyList(TypedDict):
     count: NotRequired[int]
     data: list[ChannelBody]
-    has_more: bool
-    next_cursor: str | None
-
-
-class PaginatedConsentBodyList(TypedDict):
-    count: NotRequired[int]
-    data: list[ConsentBody]
     has_more: bool
     next_cursor: str | None
 
@@ -1705,13 +1756,6 @@ class PaginatedNotificationRuleBodyList(TypedDict):
     next_cursor: str | None
 
 
-class PaginatedNumberBodyList(TypedDict):
-    count: NotRequired[int]
-    data: list[NumberBody]
-    has_more: bool
-    next_cursor: str | None
-
-
 class PaginatedPartyBodyList(TypedDict):
     count: NotRequired[int]
     data: list[PartyBody]
@@ -1785,6 +1829,13 @@ class PaginatedRequestBodyList(TypedDict):
 class PaginatedRuleRunBodyList(TypedDict):
     count: NotRequired[int]
     data: list[RuleRunBody]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PaginatedSkillBodyList(TypedDict):
+    count: NotRequired[int]
+    data: list[SkillBody]
     has_more: bool
     next_cursor: str | None
 
@@ -1952,6 +2003,12 @@ class PatchedAccountsPolicyBodyRequest(TypedDict):
     required_roles: NotRequired[list[str]]
 
 
+class PatchedAgentSkillBodyRequest(TypedDict):
+    level: NotRequired[int]
+    skill: NotRequired[str]
+    user: NotRequired[str]
+
+
 class PatchedBusinessRuleBodyRequest(TypedDict):
     actions: NotRequired[Any]
     conditions: NotRequired[Any]
@@ -1975,6 +2032,13 @@ class PatchedCallPatchRequest(TypedDict):
     contact: NotRequired[str | None]
     disposition: NotRequired[str]
     note: NotRequired[str]
+
+
+class PatchedCallsNumberBodyRequest(TypedDict):
+    label: NotRequired[str]
+    number: NotRequired[str]
+    queue: NotRequired[str]
+    trunk: NotRequired[str]
 
 
 class PatchedCaseBodyRequest(TypedDict):
@@ -2157,13 +2221,6 @@ class PatchedNotificationRuleBodyRequest(TypedDict):
     trigger_event: NotRequired[str]
 
 
-class PatchedNumberBodyRequest(TypedDict):
-    label: NotRequired[str]
-    number: NotRequired[str]
-    queue: NotRequired[str]
-    trunk: NotRequired[str]
-
-
 class PatchedOrganizationBodyRequest(TypedDict):
     language: NotRequired[str]
     name: NotRequired[str]
@@ -2214,12 +2271,14 @@ class PatchedProviderBodyRequest(TypedDict):
 
 class PatchedQueueBodyRequest(TypedDict):
     fallback: NotRequired[FallbackEnum]
+    hours: NotRequired[str | None]
     is_active: NotRequired[bool]
     max_wait_seconds: NotRequired[int]
     music: NotRequired[str]
     name: NotRequired[str]
     priority: NotRequired[int]
     ring_seconds: NotRequired[int]
+    skills: NotRequired[list[AskedSkillBodyRequest]]
     strategy: NotRequired[StrategyEnum]
     wrap_up_extend_seconds: NotRequired[int]
     wrap_up_extensions: NotRequired[int]
@@ -2258,6 +2317,12 @@ class PatchedRelationshipBodyRequest(TypedDict):
     from_contact: NotRequired[str]
     relationship_type: NotRequired[RelationshipTypeEnum]
     to_contact: NotRequired[str]
+
+
+class PatchedSkillBodyRequest(TypedDict):
+    code: NotRequired[str]
+    is_active: NotRequired[bool]
+    name: NotRequired[str]
 
 
 class PatchedTaskBodyRequest(TypedDict):
@@ -2490,6 +2555,7 @@ class ProviderChoices(TypedDict):
 class QueueBody(TypedDict):
     created_at: str
     fallback: NotRequired[FallbackEnum]
+    hours: NotRequired[str | None]
     id: str
     is_active: NotRequired[bool]
     max_wait_seconds: NotRequired[int]
@@ -2497,6 +2563,7 @@ class QueueBody(TypedDict):
     name: str
     priority: NotRequired[int]
     ring_seconds: NotRequired[int]
+    skills: NotRequired[list[AskedSkillBody]]
     strategy: NotRequired[StrategyEnum]
     updated_at: str
     wrap_up_extend_seconds: NotRequired[int]
@@ -2506,12 +2573,14 @@ class QueueBody(TypedDict):
 
 class QueueBodyRequest(TypedDict):
     fallback: NotRequired[FallbackEnum]
+    hours: NotRequired[str | None]
     is_active: NotRequired[bool]
     max_wait_seconds: NotRequired[int]
     music: NotRequired[str]
     name: str
     priority: NotRequired[int]
     ring_seconds: NotRequired[int]
+    skills: NotRequired[list[AskedSkillBodyRequest]]
     strategy: NotRequired[StrategyEnum]
     wrap_up_extend_seconds: NotRequired[int]
     wrap_up_extensions: NotRequired[int]
@@ -2661,6 +2730,12 @@ class RelativeBody(TypedDict):
     relationship_type: str
 
 
+class RelativesAnswer(TypedDict):
+    data: list[RelativeBody]
+    has_more: bool
+    next_cursor: str | None
+
+
 class RenderAnswer(TypedDict):
     content: str
     subject: str
@@ -2688,11 +2763,6 @@ class ResetBodyRequest(TypedDict):
 class ResetConfirmBodyRequest(TypedDict):
     new_password: str
     token: str
-
-
-class RoleBody(TypedDict):
-    display_name: str
-    name: str
 
 
 class RuleDryRunAnswer(TypedDict):
@@ -2778,6 +2848,21 @@ class SignInPlace(TypedDict):
 
 class SignInPlaces(TypedDict):
     data: list[SignInPlace]
+
+
+class SkillBody(TypedDict):
+    code: str
+    created_at: str
+    id: str
+    is_active: NotRequired[bool]
+    name: str
+    updated_at: str
+
+
+class SkillBodyRequest(TypedDict):
+    code: str
+    is_active: NotRequired[bool]
+    name: str
 
 
 class SnoozeAskRequest(TypedDict):
@@ -2976,15 +3061,6 @@ class TemplateBodyRequest(TypedDict):
     name: str
     subject: NotRequired[str]
     variables: NotRequired[list[str]]
-
-
-class TenantBody(TypedDict):
-    id: str
-    language: str
-    name: str
-    region: str
-    slug: str
-    time_zone: str
 
 
 class TenantRoleBody(TypedDict):

@@ -291,6 +291,26 @@ class Client(Session):
         """The members of this organisation. DELETE deactivates: people keep their rows. Needs `users.view`."""
         return self.send('GET', f'/api/v1/auth/users/{self.quoted(user_id)}/').data
 
+    def calls_agent_skills_create(self, body: t.AgentSkillBodyRequest, *, idempotency_key: str | None = None) -> t.AgentSkillBody:
+        """Who can do what, and how well. Needs `queues.manage`."""
+        return self.send('POST', '/api/v1/calls/agent-skills/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
+
+    def calls_agent_skills_destroy(self, id: str, *, if_match: str) -> None:
+        """Who can do what, and how well. Needs `queues.manage`."""
+        return self.send('DELETE', f'/api/v1/calls/agent-skills/{self.quoted(id)}/', headers=self.named({'If-Match': if_match})).data
+
+    def calls_agent_skills_list(self, *, count: bool | list[str] | None = None, fields: str | list[str] | None = None, limit: int | list[str] | None = None, skill: str | list[str] | None = None, sort: Literal['created_at', 'level', '-created_at', '-level'] | list[str] | None = None, user: str | list[str] | None = None) -> Iterator[t.AgentSkillBody]:
+        """Who can do what, and how well."""
+        return self.pages('/api/v1/calls/agent-skills/', {'count': count, 'fields': fields, 'limit': limit, 'skill': skill, 'sort': sort, 'user': user})
+
+    def calls_agent_skills_partial_update(self, id: str, body: t.PatchedAgentSkillBodyRequest, *, if_match: str) -> t.AgentSkillBody:
+        """Who can do what, and how well. Needs `queues.manage`."""
+        return self.send('PATCH', f'/api/v1/calls/agent-skills/{self.quoted(id)}/', body=body, headers=self.named({'If-Match': if_match})).data
+
+    def calls_agent_skills_retrieve(self, id: str) -> t.AgentSkillBody:
+        """Who can do what, and how well."""
+        return self.send('GET', f'/api/v1/calls/agent-skills/{self.quoted(id)}/').data
+
     def calls_devices_create(self, body: t.DeviceBodyRequest, *, idempotency_key: str | None = None) -> t.DeviceBody:
         """Agents' phones. POST makes a SIP phone; browsers' phones make themselves at the start of a shift. Needs `devices.manage`."""
         return self.send('POST', '/api/v1/calls/devices/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
@@ -367,7 +387,7 @@ class Client(Session):
         """Why an agent takes no calls."""
         return self.send('GET', f'/api/v1/calls/not-ready-reasons/{self.quoted(id)}/').data
 
-    def calls_numbers_create(self, body: t.NumberBodyRequest, *, idempotency_key: str | None = None) -> t.NumberBody:
+    def calls_numbers_create(self, body: t.CallsNumberBodyRequest, *, idempotency_key: str | None = None) -> t.CallsNumberBody:
         """The organisation's numbers and the queues they lead to. Needs `numbers.manage`."""
         return self.send('POST', '/api/v1/calls/numbers/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
@@ -375,15 +395,15 @@ class Client(Session):
         """The organisation's numbers and the queues they lead to. Needs `numbers.manage`."""
         return self.send('DELETE', f'/api/v1/calls/numbers/{self.quoted(id)}/', headers=self.named({'If-Match': if_match})).data
 
-    def calls_numbers_list(self, *, count: bool | list[str] | None = None, fields: str | list[str] | None = None, limit: int | list[str] | None = None, queue: str | list[str] | None = None, sort: Literal['created_at', 'number', '-created_at', '-number'] | list[str] | None = None, trunk: str | list[str] | None = None) -> Iterator[t.NumberBody]:
+    def calls_numbers_list(self, *, count: bool | list[str] | None = None, fields: str | list[str] | None = None, limit: int | list[str] | None = None, queue: str | list[str] | None = None, sort: Literal['created_at', 'number', '-created_at', '-number'] | list[str] | None = None, trunk: str | list[str] | None = None) -> Iterator[t.CallsNumberBody]:
         """The organisation's numbers and the queues they lead to. Needs `numbers.view`."""
         return self.pages('/api/v1/calls/numbers/', {'count': count, 'fields': fields, 'limit': limit, 'queue': queue, 'sort': sort, 'trunk': trunk})
 
-    def calls_numbers_partial_update(self, id: str, body: t.PatchedNumberBodyRequest, *, if_match: str) -> t.NumberBody:
+    def calls_numbers_partial_update(self, id: str, body: t.PatchedCallsNumberBodyRequest, *, if_match: str) -> t.CallsNumberBody:
         """The organisation's numbers and the queues they lead to. Needs `numbers.manage`."""
         return self.send('PATCH', f'/api/v1/calls/numbers/{self.quoted(id)}/', body=body, headers=self.named({'If-Match': if_match})).data
 
-    def calls_numbers_retrieve(self, id: str) -> t.NumberBody:
+    def calls_numbers_retrieve(self, id: str) -> t.CallsNumberBody:
         """The organisation's numbers and the queues they lead to. Needs `numbers.view`."""
         return self.send('GET', f'/api/v1/calls/numbers/{self.quoted(id)}/').data
 
@@ -438,6 +458,26 @@ class Client(Session):
     def calls_segments_list(self, id: str) -> Iterator[t.CallsSegmentBody]:
         """The legs of this call: who was rung, who talked, and for how long. Needs `calls.view`."""
         return self.pages(f'/api/v1/calls/{self.quoted(id)}/segments/', {})
+
+    def calls_skills_create(self, body: t.SkillBodyRequest, *, idempotency_key: str | None = None) -> t.SkillBody:
+        """What agents can do and queues ask for. Needs `queues.manage`."""
+        return self.send('POST', '/api/v1/calls/skills/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
+
+    def calls_skills_destroy(self, id: str, *, if_match: str) -> None:
+        """What agents can do and queues ask for. Needs `queues.manage`."""
+        return self.send('DELETE', f'/api/v1/calls/skills/{self.quoted(id)}/', headers=self.named({'If-Match': if_match})).data
+
+    def calls_skills_list(self, *, code: str | list[str] | None = None, count: bool | list[str] | None = None, fields: str | list[str] | None = None, is_active: bool | list[str] | None = None, limit: int | list[str] | None = None, sort: Literal['created_at', 'name', '-created_at', '-name'] | list[str] | None = None) -> Iterator[t.SkillBody]:
+        """What agents can do and queues ask for."""
+        return self.pages('/api/v1/calls/skills/', {'code': code, 'count': count, 'fields': fields, 'is_active': is_active, 'limit': limit, 'sort': sort})
+
+    def calls_skills_partial_update(self, id: str, body: t.PatchedSkillBodyRequest, *, if_match: str) -> t.SkillBody:
+        """What agents can do and queues ask for. Needs `queues.manage`."""
+        return self.send('PATCH', f'/api/v1/calls/skills/{self.quoted(id)}/', body=body, headers=self.named({'If-Match': if_match})).data
+
+    def calls_skills_retrieve(self, id: str) -> t.SkillBody:
+        """What agents can do and queues ask for."""
+        return self.send('GET', f'/api/v1/calls/skills/{self.quoted(id)}/').data
 
     def calls_transfers_list(self, id: str) -> Iterator[t.TransferBody]:
         """Whom this call was handed on to. Needs `calls.view`."""
@@ -791,9 +831,9 @@ class Client(Session):
         """Record what this person agreed to, refused or withdrew. Needs `contacts.edit`."""
         return self.send('POST', f'/api/v1/contacts/{self.quoted(id)}/consents/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
-    def contacts_consents_list(self, id: str, *, count: bool | list[str] | None = None, limit: int | list[str] | None = None, sort: Literal['created_at', 'first_name', 'last_name', 'updated_at', '-created_at', '-first_name', '-last_name', '-updated_at'] | list[str] | None = None) -> Iterator[t.ConsentBody]:
+    def contacts_consents_list(self, id: str) -> Iterator[t.ConsentBody]:
         """Every consent on record, newest first; of each purpose the newest by `at` counts. Needs `contacts.view`."""
-        return self.pages(f'/api/v1/contacts/{self.quoted(id)}/consents/', {'count': count, 'limit': limit, 'sort': sort})
+        return self.pages(f'/api/v1/contacts/{self.quoted(id)}/consents/', {})
 
     def contacts_create(self, body: t.ContactBodyRequest, *, idempotency_key: str | None = None) -> t.ContactBody:
         """People, and the numbers they call from. Needs `contacts.edit`."""
@@ -903,9 +943,9 @@ class Client(Session):
         """How contacts stand to each other; one row tells it for both sides. Needs `contacts.view`."""
         return self.pages('/api/v1/contacts/relationships/', {'contact': contact, 'count': count, 'expand': expand, 'fields': fields, 'limit': limit, 'relationship_type': relationship_type, 'sort': sort})
 
-    def contacts_relationships_of(self, id: str) -> list[t.RelativeBody]:
+    def contacts_relationships_of(self, id: str) -> Iterator[t.RelativeBody]:
         """Who stands how to this person: `relationship_type` is what the other one is to them. Needs `contacts.view`."""
-        return self.send('GET', f'/api/v1/contacts/{self.quoted(id)}/relationships/').data
+        return self.pages(f'/api/v1/contacts/{self.quoted(id)}/relationships/', {})
 
     def contacts_relationships_partial_update(self, id: str, body: t.PatchedRelationshipBodyRequest, *, if_match: str) -> t.RelationshipBody:
         """How contacts stand to each other; one row tells it for both sides. Needs `contacts.edit`."""
@@ -1280,7 +1320,7 @@ class Client(Session):
         return self.send('POST', '/api/v1/tasks/bulk/complete/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_checklist_create(self, task: str, body: t.TaskChecklistBodyRequest, *, idempotency_key: str | None = None) -> t.TaskChecklistBody:
-        """Small steps of a task. Needs `tasks.edit`."""
+        """The task is looked at before the body: who may not write here learns nothing of bodies. Needs `tasks.edit`."""
         return self.send('POST', f'/api/v1/tasks/{self.quoted(task)}/checklist/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_checklist_destroy(self, task: str, id: str, *, if_match: str) -> None:
@@ -1300,7 +1340,7 @@ class Client(Session):
         return self.send('GET', f'/api/v1/tasks/{self.quoted(task)}/checklist/{self.quoted(id)}/').data
 
     def tasks_comments_create(self, task: str, body: t.TaskCommentBodyRequest, *, idempotency_key: str | None = None) -> t.TaskCommentBody:
-        """What people say about a task. Needs `tasks.edit`."""
+        """The task is looked at before the body: who may not write here learns nothing of bodies. Needs `tasks.edit`."""
         return self.send('POST', f'/api/v1/tasks/{self.quoted(task)}/comments/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_comments_destroy(self, task: str, id: str, *, if_match: str) -> None:
@@ -1324,7 +1364,7 @@ class Client(Session):
         return self.send('POST', '/api/v1/tasks/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_dependencies_create(self, task: str, body: t.TaskDependencyBodyRequest, *, idempotency_key: str | None = None) -> t.TaskDependencyBody:
-        """What a task waits for. To change what kind of waiting it is, remove it and add another. Needs `tasks.edit`."""
+        """The task is looked at before the body: who may not write here learns nothing of bodies. Needs `tasks.edit`."""
         return self.send('POST', f'/api/v1/tasks/{self.quoted(task)}/dependencies/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_dependencies_destroy(self, task: str, id: str, *, if_match: str) -> None:
@@ -1352,7 +1392,7 @@ class Client(Session):
         return self.send('PATCH', f'/api/v1/tasks/{self.quoted(id)}/', body=body, headers=self.named({'If-Match': if_match})).data
 
     def tasks_reminders_create(self, task: str, body: t.TaskReminderBodyRequest, *, idempotency_key: str | None = None) -> t.TaskReminderBody:
-        """When somebody is reminded of a task. Needs `tasks.edit`."""
+        """The task is looked at before the body: who may not write here learns nothing of bodies. Needs `tasks.edit`."""
         return self.send('POST', f'/api/v1/tasks/{self.quoted(task)}/reminders/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_reminders_destroy(self, task: str, id: str, *, if_match: str) -> None:

@@ -32,6 +32,8 @@ interface Options {
   timeoutMs?: number
 }
 
+/** Answers 401 about what was typed, not about who is signed in. */
+const WRONG_PROOF = new Set(['bad_credentials', 'second_factor_refused'])
 let unauthorized: () => void = () => undefined
 let issuedToken: string | null = null
 
@@ -59,7 +61,7 @@ export async function request<T>(method: string, path: string, options: Options 
     return await read<T>(response)
   } catch (error) {
     if (error instanceof ApiError) {
-      if (error.status === 401 && !path.includes('/auth/session/')) unauthorized()
+      if (error.status === 401 && !path.includes('/auth/session/') && !WRONG_PROOF.has(error.code)) unauthorized()
       throw error
     }
     throw new ApiError({ type: 'about:blank', title: 'unreachable', status: 0, code: 'unreachable' })
