@@ -15,10 +15,10 @@ AccessTypeEnum = Literal['view', 'download', 'edit']
 ActionEnum = Literal['assign', 'priority', 'status', 'tag', 'untag']
 
 
-ActionRunBodyStatusEnum = Literal['pending', 'done', 'failed', 'cut']
-
-
 AddressBodyKindEnum = Literal['home', 'work', 'postal', 'temporary', 'other']
+
+
+ApprovalStatusEnum = Literal['pending', 'approved', 'rejected', 'withdrawn']
 
 
 BlankEnum = Literal['']
@@ -27,25 +27,25 @@ BlankEnum = Literal['']
 CallBodyDirectionEnum = Literal['inbound', 'outbound', 'internal']
 
 
-CallBodyStatusEnum = Literal['ringing', 'answered', 'completed', 'abandoned', 'diverted', 'failed']
+CallStatusEnum = Literal['ringing', 'answered', 'completed', 'abandoned', 'diverted', 'failed']
 
 
 CallsSegmentBodyKindEnum = Literal['caller', 'agent']
 
 
-CaseBodyChannelEnum = Literal['voice', 'sms', 'whatsapp', 'email', 'webchat', 'walk_in', 'referral', 'api']
+CaseChannelEnum = Literal['voice', 'sms', 'whatsapp', 'email', 'webchat', 'walk_in', 'referral', 'api']
+
+
+CasePriorityEnum = Literal['low', 'medium', 'high', 'critical']
+
+
+CaseStatusEnum = Literal['open', 'pending', 'on_hold', 'resolved', 'closed']
 
 
 CategoryTypeEnum = Literal['LIST', 'TREE']
 
 
-Channel650Enum = Literal['in_app', 'email', 'sms']
-
-
 ChannelTypeEnum = Literal['sms', 'whatsapp', 'email', 'webchat', 'facebook', 'twitter', 'instagram']
-
-
-ChannelsEnum = Literal['in_app', 'email', 'sms']
 
 
 ClockBodyKindEnum = Literal['first_response', 'next_response', 'resolution']
@@ -57,19 +57,19 @@ ClockBodyStateEnum = Literal['running', 'paused', 'met', 'stopped']
 ConfidentialityEnum = Literal['normal', 'restricted']
 
 
-ConsentBodyStatusEnum = Literal['given', 'refused', 'withdrawn']
+ConsentStatusEnum = Literal['given', 'refused', 'withdrawn']
 
 
-ConversationBodyStatusEnum = Literal['open', 'pending', 'snoozed', 'resolved']
+ConversationStatusEnum = Literal['open', 'pending', 'snoozed', 'resolved']
 
 
 DeliveryAskStatusEnum = Literal['sent', 'delivered', 'read', 'failed']
 
 
-DeliveryBodyStatusEnum = Literal['pending', 'delivered', 'failed']
+DeliveryEnum = Literal['received', 'queued', 'sent', 'delivered', 'read', 'failed']
 
 
-DeliveryStatusBe7Enum = Literal['pending', 'sent', 'failed', 'skipped']
+DeliveryStateEnum = Literal['pending', 'sent', 'failed', 'skipped']
 
 
 DependencyTypeEnum = Literal['finish_to_start', 'start_to_start', 'finish_to_finish', 'start_to_finish']
@@ -90,19 +90,13 @@ ExportBodyFormatEnum = Literal['csv', 'ndjson']
 FallbackEnum = Literal['queue', 'announcement']
 
 
-Format1f1Enum = Literal['text', 'html']
-
-
 GrantTypeEnum = Literal['password', 'refresh_token', 'second_factor']
-
-
-InteractionBodyDeliveryStatusEnum = Literal['received', 'queued', 'sent', 'delivered', 'read', 'failed']
 
 
 InteractionBodyDirectionEnum = Literal['inbound', 'outbound']
 
 
-JobBodyStateEnum = Literal['queued', 'running', 'done', 'failed', 'cancelled']
+JobStateEnum = Literal['queued', 'running', 'done', 'failed', 'cancelled']
 
 
 LabelEnum = Literal['mobile', 'home', 'work', 'other']
@@ -120,16 +114,13 @@ Method028Enum = Literal['totp', 'passkey', 'recovery_code']
 MethodsEnum = Literal['totp', 'passkey', 'recovery_code']
 
 
+NotificationChannelEnum = Literal['in_app', 'email', 'sms']
+
+
 OutcomeEnum = Literal['fired', 'not_met', 'cut_depth', 'cut_rate', 'gone', 'failed']
 
 
 PreferredContactMethodEnum = Literal['phone', 'sms', 'whatsapp', 'email']
-
-
-PriorityD67Enum = Literal['low', 'medium', 'high', 'urgent']
-
-
-PriorityE88Enum = Literal['low', 'medium', 'high', 'critical']
 
 
 PurposeEnum = Literal['contact_by_call', 'contact_by_text', 'contact_by_email', 'recording', 'data_processing', 'sharing', 'referral', 'research', 'feedback']
@@ -150,6 +141,9 @@ RelationshipTypeEnum = Literal['parent', 'child', 'guardian', 'ward', 'grandpare
 RoleEnum = Literal['client', 'reporter', 'perpetrator', 'household', 'guardian', 'witness', 'professional', 'other']
 
 
+RunStatusEnum = Literal['pending', 'done', 'failed', 'cut']
+
+
 ScanStatusEnum = Literal['pending', 'clean', 'infected', 'failed', 'skipped']
 
 
@@ -162,25 +156,25 @@ SlaStateEnum = Literal['ok', 'warning', 'breached', 'paused', 'none']
 SourceEnum = Literal['call', 'message', 'paper', 'in_person', 'web', 'guardian', 'import', 'merge']
 
 
-StateBe7Enum = Literal['pending', 'sent', 'failed', 'skipped']
-
-
-StatusE18Enum = Literal['open', 'pending', 'on_hold', 'resolved', 'closed']
-
-
 StrategyEnum = Literal['longest_idle', 'least_recent']
 
 
 TargetKindEnum = Literal['agent', 'queue', 'flow', 'outside']
 
 
-TaskBodyStatusEnum = Literal['pending', 'in_progress', 'blocked', 'done', 'cancelled']
+TaskPriorityEnum = Literal['low', 'medium', 'high', 'urgent']
+
+
+TaskStatusEnum = Literal['pending', 'in_progress', 'blocked', 'done', 'cancelled']
+
+
+TextFormatEnum = Literal['text', 'html']
 
 
 TokenBodyMethodEnum = Literal['totp', 'recovery_code']
 
 
-TransferBodyStatusEnum = Literal['initiated', 'completed', 'cancelled', 'failed']
+TransferStatusEnum = Literal['initiated', 'completed', 'cancelled', 'failed']
 
 
 TransferTypeEnum = Literal['warm', 'cold', 'blind']
@@ -189,10 +183,10 @@ TransferTypeEnum = Literal['warm', 'cold', 'blind']
 TypeEnum = Literal['sms', 'whatsapp', 'email', 'webchat', 'facebook', 'twitter', 'instagram']
 
 
-WorkflowApprovalBodyStatusEnum = Literal['pending', 'approved', 'rejected', 'withdrawn']
+WebhookDeliveryStatusEnum = Literal['pending', 'delivered', 'failed']
 
 
-WorkflowBodyStatusEnum = Literal['draft', 'published', 'retired']
+WorkflowStatusEnum = Literal['draft', 'published', 'retired']
 
 
 WorkflowStepBodyKindEnum = Literal['start', 'transition', 'timeout', 'migration', 'cancelled']
@@ -257,7 +251,7 @@ class ActionRunBody(TypedDict):
     not_before: str
     result: Any
     rule_run: str | None
-    status: ActionRunBodyStatusEnum
+    status: RunStatusEnum
     step: str | None
 
 
@@ -423,7 +417,7 @@ class CallBody(TypedDict):
     queue: Named | None
     recordings: list[str]
     started_at: str
-    status: CallBodyStatusEnum
+    status: CallStatusEnum
     talk_seconds: float
     tenant: str
     wait_seconds: float
@@ -484,7 +478,7 @@ class CaseBody(TypedDict):
     assigned_to: NotRequired[str | None]
     case_number: str
     case_type: str
-    channel: NotRequired[CaseBodyChannelEnum | BlankEnum]
+    channel: NotRequired[CaseChannelEnum | BlankEnum]
     closed_at: str | None
     confidentiality: NotRequired[ConfidentialityEnum]
     contact: NotRequired[str]
@@ -499,14 +493,14 @@ class CaseBody(TypedDict):
     lease_expires_at: str | None
     legal_hold: NotRequired[bool]
     merged_into: str | None
-    priority: NotRequired[PriorityE88Enum]
+    priority: NotRequired[CasePriorityEnum]
     redacted: list[str]
     reopened_count: int
     resolved_at: str | None
     sla_due_at: str | None
     sla_state: str
     source_call: NotRequired[str | None]
-    status: StatusE18Enum
+    status: CaseStatusEnum
     tags: NotRequired[list[str]]
     title: str
     updated_at: str
@@ -516,7 +510,7 @@ class CaseBody(TypedDict):
 class CaseBodyRequest(TypedDict):
     assigned_to: NotRequired[str | None]
     case_type: str
-    channel: NotRequired[CaseBodyChannelEnum | BlankEnum]
+    channel: NotRequired[CaseChannelEnum | BlankEnum]
     confidentiality: NotRequired[ConfidentialityEnum]
     contact: NotRequired[str]
     custom_fields: NotRequired[dict[str, Any]]
@@ -525,7 +519,7 @@ class CaseBodyRequest(TypedDict):
     form: NotRequired[str]
     legal_hold: NotRequired[bool]
     parties: NotRequired[list[NewPartyRequest]]
-    priority: NotRequired[PriorityE88Enum]
+    priority: NotRequired[CasePriorityEnum]
     reason: NotRequired[str]
     source_call: NotRequired[str | None]
     tags: NotRequired[list[str]]
@@ -562,8 +556,8 @@ class CaseSummary(TypedDict):
     assigned_to: NotRequired[str | None]
     case_number: str
     id: str
-    priority: NotRequired[PriorityE88Enum]
-    status: NotRequired[StatusE18Enum]
+    priority: NotRequired[CasePriorityEnum]
+    status: NotRequired[CaseStatusEnum]
     title: str
 
 
@@ -614,7 +608,7 @@ class CasesPolicyBody(TypedDict):
     is_active: NotRequired[bool]
     name: str
     next_response_minutes: NotRequired[int | None]
-    priority: NotRequired[PriorityE88Enum | BlankEnum]
+    priority: NotRequired[CasePriorityEnum | BlankEnum]
     resolution_minutes: NotRequired[int | None]
     updated_at: str
 
@@ -628,7 +622,7 @@ class CasesPolicyBodyRequest(TypedDict):
     is_active: NotRequired[bool]
     name: str
     next_response_minutes: NotRequired[int | None]
-    priority: NotRequired[PriorityE88Enum | BlankEnum]
+    priority: NotRequired[CasePriorityEnum | BlankEnum]
     resolution_minutes: NotRequired[int | None]
 
 
@@ -707,7 +701,7 @@ class ConsentBody(TypedDict):
     recorded_at: str
     recorded_by: str | None
     source: SourceEnum
-    status: ConsentBodyStatusEnum
+    status: ConsentStatusEnum
 
 
 class ConsentBodyRequest(TypedDict):
@@ -715,7 +709,7 @@ class ConsentBodyRequest(TypedDict):
     expires_at: NotRequired[str | None]
     purpose: PurposeEnum
     source: SourceEnum
-    status: ConsentBodyStatusEnum
+    status: ConsentStatusEnum
 
 
 class ConsentsAnswer(TypedDict):
@@ -814,7 +808,7 @@ class ConversationBody(TypedDict):
     last_interaction: str
     resolved_at: str | None
     snoozed_until: str | None
-    status: ConversationBodyStatusEnum
+    status: ConversationStatusEnum
     subject: NotRequired[str]
     updated_at: str
 
@@ -855,7 +849,7 @@ class DeliveryBody(TypedDict):
     last_at: str | None
     next_at: str | None
     response_status: int | None
-    status: DeliveryBodyStatusEnum
+    status: WebhookDeliveryStatusEnum
 
 
 class DeviceBody(TypedDict):
@@ -1013,13 +1007,13 @@ class ErasureAnswer(TypedDict):
 
 class EscalationStepBody(TypedDict):
     after_minutes: int
-    channels: NotRequired[list[ChannelsEnum]]
+    channels: NotRequired[list[NotificationChannelEnum]]
     recipients: list[str]
 
 
 class EscalationStepBodyRequest(TypedDict):
     after_minutes: int
-    channels: NotRequired[list[ChannelsEnum]]
+    channels: NotRequired[list[NotificationChannelEnum]]
     recipients: list[str]
 
 
@@ -1135,11 +1129,11 @@ class InteractionBody(TypedDict):
     conversation: str
     created_at: str
     delivery_changed_at: str
-    delivery_status: InteractionBodyDeliveryStatusEnum
+    delivery_status: DeliveryEnum
     direction: InteractionBodyDirectionEnum
     external_id: str
     failure: str
-    format: Format1f1Enum
+    format: TextFormatEnum
     id: str
     metadata: NotRequired[dict[str, Any]]
     subject: str
@@ -1185,7 +1179,7 @@ class JobBody(TypedDict):
     kind: str
     result: Any
     started_at: str | None
-    state: JobBodyStateEnum
+    state: JobStateEnum
     total: int | None
 
 
@@ -1385,10 +1379,10 @@ class NoteVersionsBody(TypedDict):
 
 class NotificationBody(TypedDict):
     acknowledged_at: str | None
-    channel: Channel650Enum
+    channel: NotificationChannelEnum
     created_at: str
     deliveries: list[NotificationDeliveryBody]
-    delivery_status: DeliveryStatusBe7Enum
+    delivery_status: DeliveryStateEnum
     entity_id: str | None
     entity_type: str
     id: str
@@ -1405,21 +1399,21 @@ class NotificationBody(TypedDict):
 
 class NotificationDeliveryBody(TypedDict):
     attempts: int
-    channel: Channel650Enum
+    channel: NotificationChannelEnum
     error: str
     next_at: str
     sent_at: str | None
-    state: StateBe7Enum
+    state: DeliveryStateEnum
     step: int
 
 
 class NotificationDeliveryBodyRequest(TypedDict):
     attempts: int
-    channel: Channel650Enum
+    channel: NotificationChannelEnum
     error: str
     next_at: str
     sent_at: str | None
-    state: StateBe7Enum
+    state: DeliveryStateEnum
     step: int
 
 
@@ -1444,7 +1438,7 @@ class NotificationPreferenceBody(TypedDict):
 
 
 class NotificationRuleBody(TypedDict):
-    channels: NotRequired[list[ChannelsEnum]]
+    channels: NotRequired[list[NotificationChannelEnum]]
     conditions: NotRequired[Any]
     created_at: str
     escalation: NotRequired[list[EscalationStepBody]]
@@ -1461,7 +1455,7 @@ class NotificationRuleBody(TypedDict):
 
 
 class NotificationRuleBodyRequest(TypedDict):
-    channels: NotRequired[list[ChannelsEnum]]
+    channels: NotRequired[list[NotificationChannelEnum]]
     conditions: NotRequired[Any]
     escalation: NotRequired[list[EscalationStepBodyRequest]]
     include_actor: NotRequired[bool]
@@ -2044,7 +2038,7 @@ class PatchedCallsNumberBodyRequest(TypedDict):
 class PatchedCaseBodyRequest(TypedDict):
     assigned_to: NotRequired[str | None]
     case_type: NotRequired[str]
-    channel: NotRequired[CaseBodyChannelEnum | BlankEnum]
+    channel: NotRequired[CaseChannelEnum | BlankEnum]
     confidentiality: NotRequired[ConfidentialityEnum]
     contact: NotRequired[str]
     custom_fields: NotRequired[dict[str, Any]]
@@ -2053,7 +2047,7 @@ class PatchedCaseBodyRequest(TypedDict):
     form: NotRequired[str]
     legal_hold: NotRequired[bool]
     parties: NotRequired[list[NewPartyRequest]]
-    priority: NotRequired[PriorityE88Enum]
+    priority: NotRequired[CasePriorityEnum]
     reason: NotRequired[str]
     source_call: NotRequired[str | None]
     tags: NotRequired[list[str]]
@@ -2080,7 +2074,7 @@ class PatchedCasesPolicyBodyRequest(TypedDict):
     is_active: NotRequired[bool]
     name: NotRequired[str]
     next_response_minutes: NotRequired[int | None]
-    priority: NotRequired[PriorityE88Enum | BlankEnum]
+    priority: NotRequired[CasePriorityEnum | BlankEnum]
     resolution_minutes: NotRequired[int | None]
 
 
@@ -2208,7 +2202,7 @@ class PatchedNotificationPreferenceBodyRequest(TypedDict):
 
 
 class PatchedNotificationRuleBodyRequest(TypedDict):
-    channels: NotRequired[list[ChannelsEnum]]
+    channels: NotRequired[list[NotificationChannelEnum]]
     conditions: NotRequired[Any]
     escalation: NotRequired[list[EscalationStepBodyRequest]]
     include_actor: NotRequired[bool]
@@ -2335,8 +2329,8 @@ class PatchedTaskBodyRequest(TypedDict):
     entity_id: NotRequired[str | None]
     entity_type: NotRequired[str]
     estimated_hours: NotRequired[str | None]
-    priority: NotRequired[PriorityD67Enum]
-    status: NotRequired[TaskBodyStatusEnum]
+    priority: NotRequired[TaskPriorityEnum]
+    status: NotRequired[TaskStatusEnum]
     title: NotRequired[str]
 
 
@@ -2366,7 +2360,7 @@ class PatchedTaskSeriesBodyRequest(TypedDict):
     estimated_hours: NotRequired[str | None]
     is_active: NotRequired[bool]
     lead_hours: NotRequired[int]
-    priority: NotRequired[PriorityD67Enum]
+    priority: NotRequired[TaskPriorityEnum]
     recurrence: NotRequired[str]
     starts_at: NotRequired[str]
     time_zone: NotRequired[str]
@@ -2382,7 +2376,7 @@ class PatchedTeamBodyRequest(TypedDict):
 class PatchedTemplateBodyRequest(TypedDict):
     channel_type: NotRequired[ChannelTypeEnum]
     content: NotRequired[str]
-    format: NotRequired[Format1f1Enum]
+    format: NotRequired[TextFormatEnum]
     is_active: NotRequired[bool]
     language: NotRequired[str]
     name: NotRequired[str]
@@ -2625,7 +2619,7 @@ class ReceiveAskRequest(TypedDict):
     content: NotRequired[str]
     direction: NotRequired[ReceiveAskDirectionEnum]
     external_id: NotRequired[str]
-    format: NotRequired[Format1f1Enum]
+    format: NotRequired[TextFormatEnum]
     metadata: NotRequired[dict[str, Any]]
     subject: NotRequired[str]
     timestamp: NotRequired[str]
@@ -2816,7 +2810,7 @@ class SecretBody(TypedDict):
 class SendAskRequest(TypedDict):
     attachments: NotRequired[list[str]]
     content: NotRequired[str]
-    format: NotRequired[Format1f1Enum]
+    format: NotRequired[TextFormatEnum]
     metadata: NotRequired[dict[str, Any]]
     subject: NotRequired[str]
     template: NotRequired[str]
@@ -2890,10 +2884,10 @@ class TaskBody(TypedDict):
     id: str
     is_overdue: bool
     occurrence: str | None
-    priority: NotRequired[PriorityD67Enum]
+    priority: NotRequired[TaskPriorityEnum]
     series: str | None
     started_at: str | None
-    status: NotRequired[TaskBodyStatusEnum]
+    status: NotRequired[TaskStatusEnum]
     title: str
     updated_at: str
 
@@ -2908,8 +2902,8 @@ class TaskBodyRequest(TypedDict):
     entity_id: NotRequired[str | None]
     entity_type: NotRequired[str]
     estimated_hours: NotRequired[str | None]
-    priority: NotRequired[PriorityD67Enum]
-    status: NotRequired[TaskBodyStatusEnum]
+    priority: NotRequired[TaskPriorityEnum]
+    status: NotRequired[TaskStatusEnum]
     title: str
 
 
@@ -2999,7 +2993,7 @@ class TaskSeriesBody(TypedDict):
     last_occurrence: str | None
     lead_hours: NotRequired[int]
     next_at: str | None
-    priority: NotRequired[PriorityD67Enum]
+    priority: NotRequired[TaskPriorityEnum]
     recurrence: str
     starts_at: str
     time_zone: NotRequired[str]
@@ -3016,7 +3010,7 @@ class TaskSeriesBodyRequest(TypedDict):
     estimated_hours: NotRequired[str | None]
     is_active: NotRequired[bool]
     lead_hours: NotRequired[int]
-    priority: NotRequired[PriorityD67Enum]
+    priority: NotRequired[TaskPriorityEnum]
     recurrence: str
     starts_at: str
     time_zone: NotRequired[str]
@@ -3042,7 +3036,7 @@ class TemplateBody(TypedDict):
     channel_type: ChannelTypeEnum
     content: str
     created_at: str
-    format: NotRequired[Format1f1Enum]
+    format: NotRequired[TextFormatEnum]
     id: str
     is_active: NotRequired[bool]
     language: NotRequired[str]
@@ -3055,7 +3049,7 @@ class TemplateBody(TypedDict):
 class TemplateBodyRequest(TypedDict):
     channel_type: ChannelTypeEnum
     content: str
-    format: NotRequired[Format1f1Enum]
+    format: NotRequired[TextFormatEnum]
     is_active: NotRequired[bool]
     language: NotRequired[str]
     name: str
@@ -3127,7 +3121,7 @@ class TransferBody(TypedDict):
     from_agent: str | None
     id: str
     reason: str
-    status: TransferBodyStatusEnum
+    status: TransferStatusEnum
     target_id: str | None
     target_kind: TargetKindEnum
     to_agent: str | None
@@ -3142,7 +3136,7 @@ class TransfersAnswer(TypedDict):
 
 class TransitionBodyRequest(TypedDict):
     reason: NotRequired[str]
-    status: StatusE18Enum
+    status: CaseStatusEnum
 
 
 class UnreadNotificationsAnswer(TypedDict):
@@ -3241,7 +3235,7 @@ class WorkflowApprovalBody(TypedDict):
     reason: str
     requested_at: str
     requested_by: str | None
-    status: WorkflowApprovalBodyStatusEnum
+    status: ApprovalStatusEnum
     transition: str
 
 
@@ -3258,7 +3252,7 @@ class WorkflowBody(TypedDict):
     is_active: NotRequired[bool]
     name: str
     stages: NotRequired[Any]
-    status: WorkflowBodyStatusEnum
+    status: WorkflowStatusEnum
     transitions: NotRequired[Any]
     updated_at: str
     version: int
