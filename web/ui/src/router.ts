@@ -1,5 +1,6 @@
 /** Every screen has an address. Who is not signed in sees the sign-in page and is then brought to where they went. */
 import { createRouter, createWebHistory, type Router } from 'vue-router'
+import { carriedNote } from './lib/carried'
 import { useSession } from './stores/session'
 
 declare module 'vue-router' {
@@ -14,6 +15,9 @@ export function makeRouter(): Router {
     history: createWebHistory(),
     routes: [
       { path: '/sign-in', component: () => import('./views/SignInView.vue'), meta: { title: 'signin.title', open: true } },
+      { path: '/invitation', component: () => import('./views/InvitationView.vue'), meta: { title: 'invitation.title', open: true } },
+      { path: '/password-reset', component: () => import('./views/PasswordResetView.vue'), meta: { title: 'reset.title', open: true } },
+      { path: '/second-factor', component: () => import('./views/EnrolView.vue'), meta: { title: 'enrol.title', open: true } },
       {
         path: '/',
         component: () => import('./views/ShellView.vue'),
@@ -29,10 +33,15 @@ export function makeRouter(): Router {
     ],
   })
   router.beforeEach(async (to) => {
+    // A sign-in through an identity provider came back and wants its second factor.
+    if (carriedNote.value && to.path !== '/sign-in') return '/sign-in'
     if (to.meta.open) return true
     const session = useSession()
     await session.load().catch(() => undefined)
-    if (session.signedIn) return true
+    const { sign_in_error: refused, ...query } = to.query
+    if (session.signedIn) return refused === undefined ? true : { path: to.path, query, replace: true }
+    if (session.enrolling) return '/second-factor'
+    if (refused !== undefined) return { path: '/sign-in', query: { sign_in_error: refused } }
     return { path: '/sign-in', query: to.fullPath === '/' ? {} : { next: to.fullPath } }
   })
   // After an update the old page's parts are gone from the server: the whole page is loaded anew.

@@ -11,11 +11,19 @@ export function useWords() {
     if (!(error instanceof ApiError)) return t('error.unexpected')
     const key = `error.${error.code}`
     if (error.code && te(key)) return t(key)
+    const fields = fieldsOf(error)
+    if (fields) return fields
     if (error.problem.detail) return error.problem.detail
     if (error.status === 403) return t('error.forbidden')
     if (error.status === 404) return t('error.not_found')
     if (error.status === 429) return t('error.too_many')
     return t('error.unexpected')
+  }
+
+  /** What is wrong with the fields that the server refused; empty when it named none. */
+  function fieldsOf(error: ApiError): string {
+    const said = (error.problem.errors ?? []).map((one) => (te(`error.${one.code}`) ? t(`error.${one.code}`) : ''))
+    return said.every(Boolean) ? said.join(' ') : ''
   }
 
   /** Runs an action; a failure becomes a message in the corner. */

@@ -1,10 +1,12 @@
 /**
  * Who is signed in. When the server says that the cookie is no longer good, the page stays as it is and only
- * `expired` is set: a dialog asks for the password over whatever was being typed.
+ * `expired` is set: a dialog asks for the password over whatever was being typed. `enrolling`: the server lets
+ * this session do nothing but set up a second factor.
  */
 import { defineStore } from 'pinia'
 import { computed, ref, watch } from 'vue'
 import { ApiError, onUnauthorized } from '@/api/http'
+import * as entrance from '@/api/entrance'
 import * as rest from '@/api/rest'
 import { showTimesIn } from '@/lib/format'
 import type { MeAnswer } from '@/api/shapes'
@@ -13,6 +15,7 @@ export const useSession = defineStore('session', () => {
   const me = ref<MeAnswer | null>(null)
   const known = ref(false)
   const expired = ref(false)
+  const enrolling = ref(false)
   const signedIn = computed(() => me.value !== null)
 
   watch(me, (who) => showTimesIn(who?.tenant?.time_zone))
@@ -27,13 +30,22 @@ export const useSession = defineStore('session', () => {
       me.value = await rest.me()
     } catch (error) {
       if (!(error instanceof ApiError) || ![401, 403].includes(error.status)) throw error
+      enrolling.value = error.code === 'mfa_enrolment_required'
     }
     known.value = true
   }
 
-  async function signIn(email: string, password: string): Promise<rest.SignedIn> {
-    const outcome = await rest.signIn(email, password)
-    if (outcome.mfaRequired) return outcome
+  async function signIn(email: string, password: string): Promise<entrance.SignedIn> {
+    return entered(await entrance.signIn(email, password))
+  }
+
+  async function secondStep(state: string, proof: entrance.Proof): Promise<entrance.SignedIn> {
+    return entered(await entrance.secondStep(state, proof))
+  }
+
+  async function entered(outcome: entrance.SignedIn): Promise<entrance.SignedIn> {
+    enrolling.value = outcome.next === 'enrol'
+    if (outcome.next !== 'in') return outcome
     const found = await rest.me()
     if (me.value && me.value.user.id !== found.user.id) location.reload() // another person: start from a clean page
     me.value = found
@@ -42,16 +54,28 @@ export const useSession = defineStore('session', () => {
     return outcome
   }
 
+  /** A second factor is set up now: who we are is asked anew. */
+  async function enrolled(): Promise<void> {
+    enrolling.value = known.value = false
+    await load()
+    if (me.value) expired.value = false
+  }
+
+  /** Nobody is signed in here any more, the server said so or ended it itself. */
+  function left(): void {
+    me.value = null
+    expired.value = enrolling.value = false
+    rest.forget()
+  }
+
   async function signOut(): Promise<void> {
     await rest.signOut().catch(() => undefined)
-    me.value = null
-    expired.value = false
-    rest.forget()
+    left()
   }
 
   function can(permission: string): boolean {
     return permission in (me.value?.permissions ?? {})
   }
 
-  return { me, known, expired, signedIn, load, signIn, signOut, can }
+  return { me, known, expired, enrolling, signedIn, load, signIn, secondStep, enrolled, left, signOut, can }
 })
