@@ -38,9 +38,9 @@ export function makeRouter(): Router {
     if (to.meta.open) return true
     const session = useSession()
     await session.load().catch(() => undefined)
+    if (session.enrolling) return '/second-factor'
     const { sign_in_error: refused, ...query } = to.query
     if (session.signedIn) return refused === undefined ? true : { path: to.path, query, replace: true }
-    if (session.enrolling) return '/second-factor'
     if (refused !== undefined) return { path: '/sign-in', query: { sign_in_error: refused } }
     return { path: '/sign-in', query: to.fullPath === '/' ? {} : { next: to.fullPath } }
   })

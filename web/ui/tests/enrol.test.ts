@@ -1,15 +1,14 @@
 /** Setting up an authenticator app: key, proof, and recovery codes that are shown once. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { ME, Page, problem } from './entrance.kit'
+import { HALF_IN, ME, Page, SIGNED_IN, problem } from './entrance.kit'
 
 const SECRET: [number, unknown] = [200, { secret: 'ABCDEFGHIJ', uri: 'otpauth://totp/amani?secret=ABCDEFGHIJ' }]
-const ENROL_ONLY = problem(403, 'mfa_enrolment_required')
 let page: Page
 afterEach(() => page.close())
 
 describe('setting up a second factor', () => {
   it('is where a half open session is led, whatever it asks for', async () => {
-    page = await Page.open('/', { 'GET /me/': ENROL_ONLY, 'POST /mfa/totp/': SECRET })
+    page = await Page.open('/', { 'GET /me/': ME, 'GET /session/': HALF_IN, 'POST /mfa/totp/': SECRET })
     expect(page.path()).toBe('/second-factor')
     expect(page.at('secret').text()).toBe('ABCD EFGH IJ')
     expect(page.at('otpauth').attributes('href')).toBe('otpauth://totp/amani?secret=ABCDEFGHIJ')
@@ -18,10 +17,10 @@ describe('setting up a second factor', () => {
 
   it('shows the recovery codes once, and goes on when they are kept', async () => {
     page = await Page.open('/second-factor', {
-      'GET /me/': ENROL_ONLY,
+      'GET /me/': ME, 'GET /session/': HALF_IN,
       'POST /mfa/totp/': SECRET,
       'POST /mfa/totp/confirm/': () => {
-        page.replies['GET /me/'] = ME
+        page.replies['GET /session/'] = SIGNED_IN
         return [200, { recovery_codes: ['AAAA-1111', 'BBBB-2222'] }]
       },
     })
@@ -65,7 +64,7 @@ describe('setting up a second factor', () => {
   })
 
   it('says so when one was set up elsewhere meanwhile', async () => {
-    page = await Page.open('/second-factor', { 'GET /me/': ENROL_ONLY, 'POST /mfa/totp/': problem(409, 'conflict') })
+    page = await Page.open('/second-factor', { 'GET /me/': ME, 'GET /session/': HALF_IN, 'POST /mfa/totp/': problem(409, 'conflict') })
     expect(page.at('failure').text()).toContain('set up elsewhere')
   })
 })

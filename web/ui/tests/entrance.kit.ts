@@ -33,6 +33,7 @@ export const NOTE = { state: 'note-1', methods: ['totp', 'recovery_code'] }
 export const ANSWER = { user: null, csrf_token: 'c', mfa_required: false, mfa: null, mfa_enrolment_required: false }
 export const ASKS_FACTOR: [number, unknown] = [200, { ...ANSWER, mfa_required: true, mfa: NOTE }]
 export const SIGNED_IN: [number, unknown] = [200, ANSWER]
+export const HALF_IN: [number, unknown] = [200, { ...ANSWER, mfa_enrolment_required: true }]
 const NOBODY = problem(401, 'not_authenticated')
 export const ME: [number, unknown] = [
   200,
@@ -48,7 +49,7 @@ export class Page {
 
   /** Opens `address`; `replies` by "METHOD /path under /api/v1/auth". Who is signed in is nobody unless said. */
   static async open(address: string, replies: Record<string, Reply> = {}): Promise<Page> {
-    const page = new Page({ 'GET /me/': NOBODY, 'GET /oidc/': [200, { data: [] }], ...replies })
+    const page = new Page({ 'GET /me/': NOBODY, 'GET /session/': SIGNED_IN, 'GET /oidc/': [200, { data: [] }], ...replies })
     carriedToken.value = carriedNote.value = null
     setActivePinia(createPinia())
     vi.stubGlobal('fetch', (path: string, init: RequestInit) => Promise.resolve(page.answer(path, init)))

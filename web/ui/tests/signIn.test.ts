@@ -48,7 +48,7 @@ describe('the second step', () => {
     await page.type('recovery-code', 'ABCD-EFGH-JKMN-PQRS')
     await page.submit()
     expect(page.said('/session/mfa/')).toEqual([{ state: 'note-1', method: 'recovery_code', code: 'ABCD-EFGH-JKMN-PQRS' }])
-    expect(page.at('failure').text()).toContain('Too many tries')
+    expect(page.at('failure').text()).toContain('Begin again with your password')
   })
 })
 

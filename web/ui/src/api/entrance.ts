@@ -45,6 +45,13 @@ export async function secondStep(state: string, proof: Proof): Promise<SignedIn>
 
 export const secondStepPasskey = (state: string) => post<Ceremony>('/session/mfa/passkey/', { state })
 
+/** Whether the server lets this browser's session do nothing but set up a second factor. */
+export async function mustEnrol(): Promise<boolean> {
+  const { data } = await request<Partial<SessionAnswer> | null>('GET', `${AUTH}/session/`)
+  rememberCsrf(data?.csrf_token ?? null)
+  return data?.mfa_enrolment_required === true
+}
+
 /** The organisation's own identity providers, for the sign-in page. */
 export async function providers(): Promise<ProviderChoice[]> {
   return (await request<{ data: ProviderChoice[] }>('GET', `${AUTH}/oidc/`)).data.data

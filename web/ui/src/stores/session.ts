@@ -11,6 +11,11 @@ import * as rest from '@/api/rest'
 import { showTimesIn } from '@/lib/format'
 import type { MeAnswer } from '@/api/shapes'
 
+function nobody(error: unknown): null {
+  if (error instanceof ApiError && [401, 403].includes(error.status)) return null
+  throw error
+}
+
 export const useSession = defineStore('session', () => {
   const me = ref<MeAnswer | null>(null)
   const known = ref(false)
@@ -26,12 +31,10 @@ export const useSession = defineStore('session', () => {
   /** Asks once who we are; a network failure is thrown, "nobody" is not. */
   async function load(): Promise<void> {
     if (known.value) return
-    try {
-      me.value = await rest.me()
-    } catch (error) {
-      if (!(error instanceof ApiError) || ![401, 403].includes(error.status)) throw error
-      enrolling.value = error.code === 'mfa_enrolment_required'
-    }
+    // Not knowing whether it is half open keeps nobody out: the server refuses by itself what must not be.
+    const [who, half] = await Promise.all([rest.me().catch(nobody), entrance.mustEnrol().catch(() => false)])
+    me.value = who
+    enrolling.value = half
     known.value = true
   }
 
