@@ -5,7 +5,7 @@ import { vi } from 'vitest'
 import type { Router } from 'vue-router'
 import App from '@/App.vue'
 import { i18n } from '@/i18n'
-import { carriedNote, carriedToken, takeFromAddress } from '@/lib/carried'
+import { carriedNote, carriedToken, watchLinks } from '@/lib/carried'
 import { makeRouter } from '@/router'
 
 // What lies behind the door is not of this test, and takes seconds to read.
@@ -40,6 +40,8 @@ export const ME: [number, unknown] = [
   { user: { id: 'u1', email: 'amina@amani.example', name: 'Amina', language: 'en' }, tenant: { time_zone: 'UTC' }, permissions: {} },
 ]
 
+let stopWatching: () => void = () => undefined
+
 export class Page {
   readonly asked: Asked[] = []
   wrapper!: VueWrapper
@@ -54,7 +56,8 @@ export class Page {
     setActivePinia(createPinia())
     vi.stubGlobal('fetch', (path: string, init: RequestInit) => Promise.resolve(page.answer(path, init)))
     history.replaceState(null, '', address)
-    takeFromAddress()
+    stopWatching()
+    stopWatching = watchLinks()
     page.router = makeRouter()
     page.wrapper = mount(App, { global: { plugins: [i18n, page.router] }, attachTo: document.body })
     await page.settle()

@@ -61,6 +61,16 @@ describe('an invitation', () => {
     expect(page.at('invitation').exists()).toBe(false)
   })
 
+  it('is looked at anew when another link is pasted into the open page', async () => {
+    page = await Page.open('/invitation#mri_x', { 'POST /invitations/preview/': problem(422, 'link_refused') })
+    page.replies['POST /invitations/preview/'] = preview(false)
+    history.pushState(null, '', '/invitation#mri_y')
+    dispatchEvent(new PopStateEvent('popstate', { state: null }))
+    await page.settle()
+    expect(page.said('/invitations/preview/')).toEqual([{ token: 'mri_x' }, { token: 'mri_y' }])
+    expect([page.at('invitation').exists(), location.hash, page.path()]).toEqual([true, '', '/invitation'])
+  })
+
   it('without its token asks nothing of the server', async () => {
     page = await Page.open('/invitation')
     expect(page.at('failure').text()).toContain('Open the link')

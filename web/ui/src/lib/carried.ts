@@ -24,9 +24,10 @@ export function takeFromAddress(): void {
 }
 
 /** Now, and whenever a link is pasted into the address bar of the open page. Call it before the router is made. */
-export function watchLinks(): void {
+export function watchLinks(): () => void {
   takeFromAddress()
   addEventListener('popstate', takeFromAddress)
+  return () => removeEventListener('popstate', takeFromAddress)
 }
 
 /** The token that was brought for this page; it stays until `dropToken`, for a second try. */
