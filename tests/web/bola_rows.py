@@ -164,7 +164,23 @@ def _audit(world: Any) -> str:
     return str(AuditEvent.objects.first().pk)  # type: ignore[union-attr]
 
 
+def _break_glass(world: Any) -> str:
+    from web.shared.accounts import break_glass
+    from web.shared.accounts.models import User
+    from web.shared.tenants.context import public_context
+
+    with public_context():
+        email = f"platform@{world.tenant.pk}.example"
+        helper = User.objects.filter(email=email).first() or User.objects.create_superuser(email)
+        row, _ = break_glass.open_door(
+            actor=ACTOR, user=helper, tenant=world.tenant, reason="The walk asks", minutes=5, access="support"
+        )
+    return str(row.pk)
+
+
 BOLA_ROWS: dict[str, Any] = {
+    "auth:break-glass": _break_glass,
+    "calls:skill": lambda world: world.post(f"{V1}/calls/skills/", {"code": "walk", "name": "Walk"}),
     "auth:sign-in": _sign_in,
     "auth:passkey": _passkey,
     "workflows:workflow": _published,
@@ -235,6 +251,8 @@ FIELDS: dict[tuple[str, str], str] = {
     ("*", "call"): "calls:call",
     ("*", "source_call"): "calls:call",
     ("*", "queue"): "calls:queue",
+    ("*", "skill"): "calls:skill",
+    ("*", "hours"): "cases:calendar",
     ("*", "case"): "cases:case",
     ("*", "case_type"): "reference_data:case-category",
     ("*", "form"): "cases:form",
@@ -315,6 +333,7 @@ BODIES: dict[str, Any] = {
 # Routes that are not walked, each with its reason.
 UNWALKED: dict[str, str] = {
     "calls:call-draft": "a draft may be older than its call's row: any id opens one's own, empty drawer",
+    "auth:mfa-passkey": "asks for one's own password before it looks for anything: any id gets the same 403",
     "auth:oidc-start": "a browser's way out to a provider, before anybody is known",
     "auth:oidc-callback": "a browser's way back from a provider, before anybody is known",
     "documents:link": "the path is a signed token; its own tests forge it",

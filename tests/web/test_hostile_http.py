@@ -180,7 +180,7 @@ def test_no_body_takes_a_field_that_it_does_not_have(world, tenants):
             if answer.status_code == 422
             else set()
         )
-        forgotten = {f"/{name}" for name in SMUGGLED} - said
+        forgotten = {f"/{name}" for name in SMUGGLED if not takes(operation, name)} - said
         if answer.status_code not in (409, 404) and forgotten:
             failures.append(f"{operation}: {answer.status_code} {sorted(forgotten)} {answer.content[:150]!r}")
         failures += [f"{operation}: changed {table}" for table in watch.changed()]

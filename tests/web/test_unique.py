@@ -90,6 +90,7 @@ OF_A_TENANT = {
     "notifications_notificationdelivery (notification_id, channel, step)",
     "notifications_notificationpreference (user_id)",
     "records_domainevent (id)",
+    "records_idempotencykey (owner, key)",
     "records_parkedevent (consumer, event_id)",
     "records_webhookdelivery (endpoint_id, event_id)",
     "reference_data_casecategory (code) WHERE (NOT is_deleted)",

@@ -10,7 +10,7 @@ viewer may not read they cannot filter or sort by either: the answer would tell 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,13 @@ class AllowedFilters(BaseFilterBackend):
             if entry.ranges:
                 found += [_described(f"{name}[{operator}]", kind, "") for operator in OPERATORS]
         return found
+
+
+def refuse_parameters(request: Request, known: Iterable[str] = ()) -> None:
+    """For views that are no viewset: whatever is not in `known` is refused, as lists do it."""
+    for parameter in request.query_params:
+        if parameter not in known:
+            raise _refused(parameter, "unknown_parameter", "This list has no such parameter.")
 
 
 def _parse(parameter: str) -> tuple[str, str]:

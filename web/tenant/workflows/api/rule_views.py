@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from telephony.contract import conditions
-from web.shared.api.filters import Filter
+from web.shared.api.filters import Filter, refuse_parameters
 from web.shared.api.problems import Conflict, FieldError, Invalid
 from web.shared.api.viewsets import ApiView, ReadOnlyViewSet, ResourceViewSet
 from web.shared.core import audit
@@ -80,6 +80,7 @@ class ActionListView(ApiView):
     @extend_schema(responses=bodies.WorkflowActionsBody)
     def get(self, request: Request) -> Response:
         """The actions, by name."""
+        refuse_parameters(request)
         data = [{"name": one.name, "label": one.label, "schema": dict(one.schema)} for one in actions.known()]
         return Response({"data": data})
 
