@@ -281,6 +281,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "CasePriorityEnum": "web.tenant.cases.choices.CasePriority",
         "CaseChannelEnum": "web.tenant.cases.choices.Channel",
         "CallStatusEnum": "web.tenant.calls.choices.CallStatus",
+        "DeviceKindEnum": "web.tenant.calls.choices.DEVICE_KINDS",
         "TransferStatusEnum": "web.tenant.calls.choices.TransferStatus",
         "ConversationStatusEnum": "web.tenant.communications.choices.ConversationStatus",
         "DeliveryEnum": "web.tenant.communications.choices.Delivery",

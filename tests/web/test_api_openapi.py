@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from drf_spectacular.generators import SchemaGenerator
 from tests.web.bola import operations
 from web.shared.accounts.registry import ANYONE
 from web.shared.api.examples import example_of
+from web.shared.api.problems import Conflict
 
 
 @cache
@@ -110,3 +112,39 @@ def test_what_points_at_itself_ends():
         }
     }
     assert example_of({"$ref": "#/x/Tree"}, components)
+
+
+def test_what_is_stored_as_nothing_may_be_answered_as_nothing():
+    said = description()["components"]["schemas"]
+    assert said["CaseBody"]["properties"]["form"]["type"] == ["string", "null"]
+    assert said["CaseBody"]["properties"]["contact"]["type"] == ["string", "null"]
+    reason = said["ContactBody"]["properties"]["legal_hold_reason"]["oneOf"]
+    assert {"$ref": "#/components/schemas/BlankEnum"} in reason
+
+
+def test_null_is_not_described_twice_where_anything_may_be():
+    for name, schema in description()["components"]["schemas"].items():
+        for field, inner in schema.get("properties", {}).items():
+            assert {} not in inner.get("oneOf", ()), (name, field)
+
+
+def test_a_delete_that_reads_a_body_says_so_and_others_have_none():
+    paths = description()["paths"]
+    has = {path for path, one in paths.items() if "requestBody" in one.get("delete", {})}
+    assert has == {
+        "/api/v1/auth/mfa/passkeys/{passkey}/",
+        "/api/v1/auth/mfa/totp/",
+        "/api/v1/auth/token/",
+    }
+    assert all("422" in paths[path]["delete"]["responses"] for path in has)
+
+
+def test_a_time_of_day_has_no_zone():
+    said = description()["components"]["schemas"]["NotificationPreferenceBody"]["properties"]["digest_at"]
+    assert "format" not in said and re.search(said["pattern"], "08:00:00")
+    assert not re.search(said["pattern"], "08:00:00Z") and not re.search(said["pattern"], "24:00")
+
+
+def test_a_problem_keeps_what_the_standard_names():
+    told = Conflict(status="open", title="mine", allowed=["closed"]).document(request_id="r")
+    assert (told["status"], told["title"], told["allowed"]) == (409, Conflict.title, ["closed"])

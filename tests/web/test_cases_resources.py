@@ -17,6 +17,17 @@ class TestCases(CaseCases):
     may_not = "telephony_admin"
     sorts = ("created_at", "-updated_at", "due_date", "-priority", "case_number")
 
+    def test_no_contact_may_be_named_but_one_that_is_there_is_not_taken_away(self, tenant, make_user, api):
+        client = api(make_user("admin"))
+        made = client.post(self.url, {**self.created, "contact": None})
+        assert made.status_code == 201 and made.json()["contact"] is None, made.content
+        where = f"{self.url}{made.json()['id']}/"
+        assert client.patch(where, {"contact": None}, HTTP_IF_MATCH="*").status_code == 200
+        contact = client.post("/api/v1/contacts/", {"first_name": "Amina"}).json()["id"]
+        assert client.patch(where, {"contact": contact}, HTTP_IF_MATCH="*").json()["contact"] == contact
+        refused = client.patch(where, {"contact": None}, HTTP_IF_MATCH="*")
+        assert refused.status_code == 422 and refused.json()["errors"][0]["code"] == "null"
+
 
 class TestParties(CaseCases):
     nested = "parties"

@@ -255,6 +255,7 @@ def test_what_comes_in_is_stored_once_and_opens_the_conversation(tenant, make_us
     assert client.post(f"{talk}resolve/").json()["status"] == "resolved"
     refused = client.post(f"{talk}snooze/", {"until": until})
     assert refused.status_code == 409 and refused.json()["allowed"] == ["open"]
+    assert (refused.json()["status"], refused.json()["state"]) == (409, "resolved")
     third = client.post(f"{URL}/interactions/", {**body, "external_id": "m3"}).json()
     assert third["conversation"] != first.json()["conversation"]
     listed = client.get(f"{talk}interactions/").json()["data"]

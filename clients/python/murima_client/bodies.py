@@ -75,7 +75,7 @@ DeliveryStateEnum = Literal['pending', 'sent', 'failed', 'skipped']
 DependencyTypeEnum = Literal['finish_to_start', 'start_to_start', 'finish_to_finish', 'start_to_finish']
 
 
-DeviceBodyKindEnum = Literal['browser', 'sip']
+DeviceKindEnum = Literal['browser', 'sip']
 
 
 DigestEnum = Literal['none', 'hourly', 'daily']
@@ -481,14 +481,14 @@ class CaseBody(TypedDict):
     channel: NotRequired[CaseChannelEnum | BlankEnum]
     closed_at: str | None
     confidentiality: NotRequired[ConfidentialityEnum]
-    contact: NotRequired[str]
+    contact: NotRequired[str | None]
     created_at: str
     created_by: str | None
     current_stage: str
     custom_fields: NotRequired[dict[str, Any]]
     description: NotRequired[str]
     due_date: NotRequired[str | None]
-    form: NotRequired[str]
+    form: NotRequired[str | None]
     id: str
     lease_expires_at: str | None
     legal_hold: NotRequired[bool]
@@ -512,7 +512,7 @@ class CaseBodyRequest(TypedDict):
     case_type: str
     channel: NotRequired[CaseChannelEnum | BlankEnum]
     confidentiality: NotRequired[ConfidentialityEnum]
-    contact: NotRequired[str]
+    contact: NotRequired[str | None]
     custom_fields: NotRequired[dict[str, Any]]
     description: NotRequired[str]
     due_date: NotRequired[str | None]
@@ -681,7 +681,7 @@ class CodesAnswer(TypedDict):
 
 class CommunicationsSegmentBody(TypedDict):
     ended_at: str | None
-    ended_because: EndedBecauseEnum
+    ended_because: EndedBecauseEnum | BlankEnum
     id: str
     owner: str | None
     started_at: str
@@ -731,7 +731,7 @@ class ContactBody(TypedDict):
     is_anonymous: NotRequired[bool]
     last_name: NotRequired[str]
     legal_hold: bool
-    legal_hold_reason: LegalHoldReasonEnum
+    legal_hold_reason: LegalHoldReasonEnum | BlankEnum
     name: str
     organization: NotRequired[str]
     phone: NotRequired[str]
@@ -857,15 +857,25 @@ class DeviceBody(TypedDict):
     desktop_required: NotRequired[bool]
     endpoint: str
     id: str
-    kind: DeviceBodyKindEnum
+    kind: DeviceKindEnum
     label: NotRequired[str]
-    secret: str
     user: str
 
 
 class DeviceBodyRequest(TypedDict):
     desktop_required: NotRequired[bool]
     label: NotRequired[str]
+    user: str
+
+
+class DeviceMadeBody(TypedDict):
+    created_at: str
+    desktop_required: NotRequired[bool]
+    endpoint: str
+    id: str
+    kind: DeviceKindEnum
+    label: NotRequired[str]
+    secret: str
     user: str
 
 
@@ -2040,7 +2050,7 @@ class PatchedCaseBodyRequest(TypedDict):
     case_type: NotRequired[str]
     channel: NotRequired[CaseChannelEnum | BlankEnum]
     confidentiality: NotRequired[ConfidentialityEnum]
-    contact: NotRequired[str]
+    contact: NotRequired[str | None]
     custom_fields: NotRequired[dict[str, Any]]
     description: NotRequired[str]
     due_date: NotRequired[str | None]
@@ -2759,6 +2769,10 @@ class ResetConfirmBodyRequest(TypedDict):
     token: str
 
 
+class RevokeBodyRequest(TypedDict):
+    refresh_token: str
+
+
 class RuleDryRunAnswer(TypedDict):
     checked: int
     gone: int
@@ -3327,7 +3341,7 @@ class WorkflowStepBody(TypedDict):
     approval: str | None
     at: str
     from_stage: str
-    guard: Any | None
+    guard: Any
     id: str
     kind: WorkflowStepBodyKindEnum
     name: str

@@ -151,9 +151,9 @@ class Client(Session):
         """Finish making a passkey, with what navigator.credentials.create answered."""
         return self.send('POST', '/api/v1/auth/mfa/passkeys/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
-    def auth_passkeys_delete(self, passkey: str) -> None:
+    def auth_passkeys_delete(self, passkey: str, body: t.ProofBodyRequest) -> None:
         """Remove one of your passkeys."""
-        return self.send('DELETE', f'/api/v1/auth/mfa/passkeys/{self.quoted(passkey)}/').data
+        return self.send('DELETE', f'/api/v1/auth/mfa/passkeys/{self.quoted(passkey)}/', body=body).data
 
     def auth_passkeys_list(self) -> t.PasskeysAnswer:
         """Your passkeys, on whatever host they work."""
@@ -259,9 +259,9 @@ class Client(Session):
         """An access token (5 minutes) and the next refresh token, for API clients."""
         return self.send('POST', '/api/v1/auth/token/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
-    def auth_token_delete(self) -> None:
+    def auth_token_delete(self, body: t.RevokeBodyRequest) -> None:
         """Revoke a refresh token and all its relatives. An unknown one is no error."""
-        return self.send('DELETE', '/api/v1/auth/token/').data
+        return self.send('DELETE', '/api/v1/auth/token/', body=body).data
 
     def auth_totp_begin(self, body: t.ProofBodyRequest, *, idempotency_key: str | None = None) -> t.TotpAnswer:
         """Begin to set up an authenticator app. It counts once a code confirmed it."""
@@ -271,9 +271,9 @@ class Client(Session):
         """Show that the app works. The first factor comes with recovery codes."""
         return self.send('POST', '/api/v1/auth/mfa/totp/confirm/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
-    def auth_totp_delete(self) -> None:
+    def auth_totp_delete(self, body: t.ProofBodyRequest) -> None:
         """Remove your authenticator app."""
-        return self.send('DELETE', '/api/v1/auth/mfa/totp/').data
+        return self.send('DELETE', '/api/v1/auth/mfa/totp/', body=body).data
 
     def auth_users_destroy(self, user_id: str, *, if_match: str) -> None:
         """The members of this organisation. DELETE deactivates: people keep their rows. Needs `users.manage`."""
@@ -311,7 +311,7 @@ class Client(Session):
         """Who can do what, and how well."""
         return self.send('GET', f'/api/v1/calls/agent-skills/{self.quoted(id)}/').data
 
-    def calls_devices_create(self, body: t.DeviceBodyRequest, *, idempotency_key: str | None = None) -> t.DeviceBody:
+    def calls_devices_create(self, body: t.DeviceBodyRequest, *, idempotency_key: str | None = None) -> t.DeviceMadeBody:
         """Agents' phones. POST makes a SIP phone; browsers' phones make themselves at the start of a shift. Needs `devices.manage`."""
         return self.send('POST', '/api/v1/calls/devices/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
@@ -955,7 +955,7 @@ class Client(Session):
         """How contacts stand to each other; one row tells it for both sides. Needs `contacts.view`."""
         return self.send('GET', f'/api/v1/contacts/relationships/{self.quoted(id)}/').data
 
-    def contacts_release(self, id: str, *, if_match: str) -> None:
+    def contacts_release(self, id: str, *, if_match: str) -> t.ContactBody:
         """End the legal hold. Needs `contacts.hold`."""
         return self.send('DELETE', f'/api/v1/contacts/{self.quoted(id)}/hold/', headers=self.named({'If-Match': if_match})).data
 

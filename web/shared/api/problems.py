@@ -55,8 +55,9 @@ class Problem(Exception):
             "instance": instance,
             "code": self.code,
             "request_id": request_id,
-            **self.extra,
         }
+        # What the standard names is not an extra's to change.
+        body = {**self.extra, **body}
         if self.errors:
             body["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in self.errors]
         return body

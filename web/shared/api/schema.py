@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
 from django.urls import Resolver404, resolve
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.fields import SerializerMethodField, TimeField
 
 from web.shared.accounts import registry
 from web.shared.api import examples
+from web.shared.api.problems import CONTENT_TYPE
 from web.shared.api.serializers import RedactedField, StrictFields
 
 FIRST_STEPS = Path(__file__).with_name("first_steps.md").read_text(encoding="utf-8")
@@ -57,7 +60,14 @@ _HEADERS = {
         ("RateLimit-Reset", "Seconds until all of them are there again."),
     )
 }
+WALL_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 _BODY = {"415": "Unsupported media type", "422": "Invalid"}
+
+
+# For `responses` of an operation without an id in its path that answers 404 all the same.
+NOT_FOUND: dict[Any, Any] = {
+    (404, CONTENT_TYPE): OpenApiResponse({"$ref": "#/components/schemas/Problem"}, description="Not found")
+}
 
 
 class MurimaSchema(AutoSchema):
@@ -76,6 +86,8 @@ class MurimaSchema(AutoSchema):
         codes = dict(_ALWAYS)
         if self.method in ("POST", "PATCH", "PUT"):
             codes |= _BODY | {"409": "Conflict"}
+        if self.method == "DELETE":
+            codes |= {"409": "Conflict"} | (_BODY if "requestBody" in operation else {})
         if "{" in self.path:
             codes["404"] = "Not found"
         if self.method in ("PATCH", "DELETE") and self._is_versioned():
@@ -89,6 +101,21 @@ class MurimaSchema(AutoSchema):
             proofs = operation.get("security", [])
             operation["security"] = [{name: [code] for name in proof} for proof in proofs if proof]
         return operation
+
+    def get_request_serializer(self) -> Any:
+        """A DELETE has a body only where its view says `request=`, which is asked before this."""
+        return None if self.method == "DELETE" else super().get_request_serializer()
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        mapped: Any = super()
+        if self.method != "DELETE" or self.get_request_serializer() is None:
+            return mapped._get_request_body(direction)
+        # The generator looks for a body with POST, PUT and PATCH alone.
+        self.method = "POST"
+        try:
+            return mapped._get_request_body(direction)
+        finally:
+            self.method = "DELETE"
 
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         mapped: Any = super()
@@ -116,8 +143,15 @@ class MurimaSchema(AutoSchema):
             return {"type": "array", "items": {"type": "string"}, "readOnly": True, "description": said}
         mapped: Any = super()
         schema: dict[str, Any] = mapped._map_serializer_field(field, direction, bypass_extensions)
-        if direction == "response" and field.field_name in getattr(field.parent, "sensitive", {}):
-            return _or_null(schema)
+        if isinstance(field, TimeField):
+            schema = _without_zone(schema)
+        if "oneOf" in schema and {} in schema["oneOf"]:
+            # Anything at all is null as well, and a value must fit one of them, not both.
+            schema = {name: said for name, said in schema.items() if name != "oneOf"}
+        if direction == "response":
+            schema = _as_stored(schema, field)
+            if field.field_name in getattr(field.parent, "sensitive", {}):
+                return _or_null(schema)
         return schema
 
     def get_description(self) -> str:  # type: ignore[override]
@@ -157,9 +191,39 @@ def _app(cls: Any) -> str:
     return "".join(word.title() for word in parts[2].split("_")) if len(parts) > 2 else ""
 
 
+def _as_stored(schema: dict[str, Any], field: Any) -> dict[str, Any]:
+    """`schema` with what the column may hold beside what may be written: null, and no choice at all."""
+    column = _column(field)
+    if column is None or "$ref" in schema:
+        return schema
+    if column.blank and column.choices and "" not in schema.get("enum", [""]):
+        schema = {**schema, "enum": [*schema["enum"], ""]}
+    return _or_null(schema) if column.null else schema
+
+
+def _column(field: Any) -> Any:
+    """The model's field that a body's field shows; None when it shows something else."""
+    model = getattr(getattr(field.parent, "Meta", None), "model", None)
+    if model is None or field.source == "*" or isinstance(field, SerializerMethodField):
+        return None
+    try:
+        found = model._meta.get_field(field.source.removesuffix("_id"))
+    except FieldDoesNotExist:
+        return None
+    return found if getattr(found, "concrete", False) and not found.many_to_many else None
+
+
+def _without_zone(schema: dict[str, Any]) -> dict[str, Any]:
+    """A time of day on the wall's clock: JSON Schema's own `time` has a zone."""
+    return {name: said for name, said in schema.items() if name != "format"} | {"pattern": WALL_CLOCK}
+
+
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema`, or null: what a redacted field answers."""
     kind = schema.get("type")
+    joined = [one.get("type") for name in ("oneOf", "anyOf") for one in schema.get(name, ())]
+    if "null" in joined or not {"type", "enum", "oneOf", "anyOf", "allOf", "$ref"} & schema.keys():
+        return schema
     if kind is None or "enum" in schema:
         return {"oneOf": [schema, {"type": "null"}]}
     kinds = kind if isinstance(kind, list) else [kind]
@@ -168,7 +232,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _problem_response(text: str) -> dict[str, Any]:
     reference = {"$ref": "#/components/schemas/Problem"}
-    return {"description": text, "content": {"application/problem+json": {"schema": reference}}}
+    return {"description": text, "content": {CONTENT_TYPE: {"schema": reference}}}
 
 
 def add_problem(result: dict[str, Any], **_: Any) -> dict[str, Any]:

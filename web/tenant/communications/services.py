@@ -44,7 +44,7 @@ from web.tenant.contacts import queries as contacts
 class IllegalTransition(Conflict):
     code = "illegal_transition"
     title = "That state cannot follow this one"
-    meaning = "`allowed` lists the states that can follow the present one, `status`."
+    meaning = "`allowed` lists the states that can follow the present one, `state`."
 
 
 class NotReachable(Conflict):
@@ -164,7 +164,7 @@ def conversation_move(
     """Change a locked conversation's status. `until`: when a snoozed one wakes. IllegalTransition."""
     was = conversation.status
     if status not in STATUS_AFTER[was]:
-        raise IllegalTransition(status=was, allowed=sorted(STATUS_AFTER[was]))
+        raise IllegalTransition(state=was, allowed=sorted(STATUS_AFTER[was]))
     if (status == ConversationStatus.SNOOZED) != (until is not None):
         raise base.refuse(until="Say until when it sleeps.")
     if until is not None and until <= timezone.now():
@@ -233,7 +233,7 @@ def message_send(
     """Queue a message in a locked conversation. NoProvider, NotReachable; IllegalTransition when resolved."""
     channel = conversation.channel
     if conversation.status == ConversationStatus.RESOLVED:
-        raise IllegalTransition("It is resolved: reopen it first.", status="resolved", allowed=["open"])
+        raise IllegalTransition("It is resolved: reopen it first.", state="resolved", allowed=["open"])
     providers.require(channel)
     address = queries.address_of(conversation)
     _require_reachable(conversation, address)
@@ -267,7 +267,7 @@ def delivery_report(*, actor: Actor, interaction: Interaction, status: str, fail
     if status == was or was in DELIVERY_AFTER.get(status, frozenset()):
         return interaction
     if status not in DELIVERY_AFTER[was]:
-        raise IllegalTransition(status=was, allowed=sorted(DELIVERY_AFTER[was]))
+        raise IllegalTransition(state=was, allowed=sorted(DELIVERY_AFTER[was]))
     with transaction.atomic():
         interaction.delivery_status, interaction.failure = status, failure if status == "failed" else ""
         interaction.delivery_changed_at, interaction.next_try_at = timezone.now(), None

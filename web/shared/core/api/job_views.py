@@ -119,7 +119,7 @@ class JobFileView(ApiView):
 
     authentication_classes: list[Any] = []
 
-    @extend_schema(responses={(200, "application/octet-stream"): bytes})
+    @extend_schema(responses={(200, "*/*"): bytes})
     def get(self, request: Request, token: str) -> FileResponse:
         tenant_id = str(current_tenant_id())
         try:

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from web.shared.api.filters import Filter
 from web.shared.api.problems import NotFound
@@ -14,6 +15,7 @@ from web.tenant.calls import services, skills
 from web.tenant.calls.api.serializers import (
     AgentSkillBody,
     DeviceBody,
+    DeviceMadeBody,
     MemberBody,
     NumberBody,
     QueueBody,
@@ -130,12 +132,16 @@ class NumberViewSet(ResourceViewSet):
         services.number_remove(actor=self.actor, route=row)
 
 
+@extend_schema_view(create=extend_schema(request=DeviceBody, responses={201: DeviceMadeBody}))
 class DeviceViewSet(ResourceViewSet):
     """Agents' phones. POST makes a SIP phone; browsers' phones make themselves at the start of a shift."""
 
     queryset = AgentDevice.objects.all()
     serializer_class = DeviceBody
     filters = {"user": Filter("user", schema=_ID), "kind": Filter("kind")}
+
+    def get_serializer_class(self) -> Any:
+        return DeviceMadeBody if self.action == "create" else DeviceBody
 
     def perform_create(self, values: dict[str, Any]) -> AgentDevice:
         device, secret = services.sip_device_create(actor=self.actor, **values)

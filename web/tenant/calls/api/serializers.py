@@ -402,23 +402,25 @@ class NumberBody(ModelBody):
 
 
 class DeviceBody(ModelBody):
-    """A phone of an agent. `secret` is shown once, in the answer that created it."""
+    """A phone of an agent."""
 
     user = serializers.UUIDField(source="user_id")
-    secret = serializers.CharField(read_only=True, required=False)
 
     class Meta:
         model = AgentDevice
-        fields = ["id", "user", "endpoint", "kind", "label", "desktop_required", "secret", "created_at"]
+        fields = ["id", "user", "endpoint", "kind", "label", "desktop_required", "created_at"]
         read_only_fields = ["id", "endpoint", "kind", "created_at"]
-
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
-        if self.instance is not None and not hasattr(self.instance, "secret"):
-            fields.pop("secret", None)
-        return fields
 
     def validate_user(self, value: Any) -> Any:
         if self.instance is not None and self.instance.user_id != value:
             raise serializers.ValidationError("Another person has another phone.", code="immutable")
         return value
+
+
+class DeviceMadeBody(DeviceBody):
+    """A phone as it was made. `secret` is shown this once."""
+
+    secret = serializers.CharField(read_only=True)
+
+    class Meta(DeviceBody.Meta):
+        fields = [*DeviceBody.Meta.fields, "secret"]

@@ -138,7 +138,7 @@ class CaseBody(ModelBody):
     case_type = Choice(queryset=reference.rows("case_category").none())
     form = Choice(queryset=CaseTypeForm.objects.none(), required=False)
     assigned_to = serializers.UUIDField(source="assigned_to_id", required=False, allow_null=True)
-    contact = EntityId("contact", required=False, write_only=False)
+    contact = EntityId("contact", required=False, allow_null=True, write_only=False)
     source_call = EntityId("call", required=False, allow_null=True, write_only=False)
     parties = NewParty(many=True, required=False, write_only=True)
     custom_fields = serializers.DictField(required=False)
@@ -215,6 +215,11 @@ class CaseBody(ModelBody):
         if "form" in fields:
             fields["form"].queryset = CaseTypeForm.objects.all()
         return fields
+
+    def validate_contact(self, value: Any) -> Any:
+        if value is None and self.instance is not None and _primary(self.instance) is not None:
+            raise serializers.ValidationError("A case keeps its contact: name another one.", code="null")
+        return value
 
     def get_sla_state(self, case: Case) -> str:
         return queries.sla_state(case.clocks.all(), timezone.now())

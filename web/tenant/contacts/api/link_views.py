@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from web.shared.api.filters import Filter
 from web.shared.api.problems import NotFound
+from web.shared.api.schema import NOT_FOUND
 from web.shared.api.viewsets import ApiView, ReadOnlyViewSet, ResourceViewSet
 from web.shared.core.api.transfer_views import ExportView, ImportView
 from web.tenant.contacts import custom_fields, links, merging
@@ -129,7 +130,10 @@ class ContactExport(ExportView):
 class FieldSchemaView(ApiView):
     """The JSON Schema that `custom_fields` of contacts must fit; 404 while there is none."""
 
-    @extend_schema(responses=bodies.FieldSchemaBody, operation_id="contacts_field_schema")
+    @extend_schema(
+        responses={200: bodies.FieldSchemaBody, **NOT_FOUND},
+        operation_id="contacts_field_schema",
+    )
     def get(self, request: Request) -> Response:
         row = custom_fields.current()
         if row is None:

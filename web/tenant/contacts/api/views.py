@@ -289,7 +289,7 @@ class ContactViewSet(ResourceViewSet):
         )
         return self.answer(self._shown(row))
 
-    @extend_schema(request=None, responses=bodies.ContactBody, operation_id="contacts_release")
+    @extend_schema(request=None, responses={200: bodies.ContactBody}, operation_id="contacts_release")
     @hold.mapping.delete
     def release(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """End the legal hold."""
@@ -318,7 +318,9 @@ class ContactViewSet(ResourceViewSet):
         return Response({"contact": str(contact.pk), "exported_at": timezone.now(), "data": data})
 
     @extend_schema(
-        request=bodies.AnonymousAsk, responses=bodies.ContactBody, operation_id="contacts_anonymous"
+        request=bodies.AnonymousAsk,
+        responses={200: bodies.ContactBody, 201: bodies.ContactBody},
+        operation_id="contacts_anonymous",
     )
     @action(detail=False, methods=["post"], url_path="anonymous", url_name="anonymous")
     def anonymous(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -124,7 +124,7 @@ class DocumentViewSet(ResourceViewSet):
     @extend_schema(
         parameters=[_VERSION],
         filters=False,
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={(200, "*/*"): OpenApiTypes.BINARY},
     )
     @action(detail=True, pagination_class=None, url_path="content", url_name="content")
     def content(self, request: Request, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +165,7 @@ class LinkView(ApiView):
 
     @extend_schema(
         operation_id="documents_files_read",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+        responses={(200, "*/*"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, token: str) -> Any:
         """The bytes that a link was made for."""
