@@ -46,7 +46,7 @@ def at(case, *parts):
 
 
 def told(kind, obj=None):
-    rows = DomainEvent.objects.filter(type=kind)
+    rows = DomainEvent.objects.filter(type=kind).order_by("sequence")
     return list(rows if obj is None else rows.filter(object_id=obj.pk))
 
 
