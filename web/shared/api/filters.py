@@ -58,12 +58,12 @@ class AllowedFilters(BaseFilterBackend):
             name, operator = _parse(parameter)
             entry = filters.get(name)
             if entry is None or (operator and not (entry.ranges and operator in OPERATORS)):
-                raise _refused(parameter, "unknown_parameter", "This list has no such filter.")
+                raise refused_parameter(parameter, "unknown_parameter", "This list has no such filter.")
             refuse_unreadable(view, entry.path, entry.code)
             try:
                 queryset = _narrow(queryset, entry, operator, request.query_params[parameter])
             except (ValueError, TypeError, ValidationError):
-                raise _refused(parameter, "bad_value", "This value cannot be read.") from None
+                raise refused_parameter(parameter, "bad_value", "This value cannot be read.") from None
         return queryset
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
@@ -85,13 +85,13 @@ def refuse_parameters(request: Request, known: Iterable[str] = ()) -> None:
     """For views that are no viewset: whatever is not in `known` is refused, as lists do it."""
     for parameter in request.query_params:
         if parameter not in known:
-            raise _refused(parameter, "unknown_parameter", "This list has no such parameter.")
+            raise refused_parameter(parameter, "unknown_parameter", "This list has no such parameter.")
 
 
 def _parse(parameter: str) -> tuple[str, str]:
     match = _NAME.fullmatch(parameter)
     if match is None:
-        raise _refused(parameter, "unknown_parameter", "This list has no such filter.")
+        raise refused_parameter(parameter, "unknown_parameter", "This list has no such filter.")
     return match[1], match[2] or ""
 
 
@@ -126,7 +126,8 @@ def _value(queryset: QuerySet[Any], path: str, text: str) -> Any:
     return value
 
 
-def _refused(parameter: str, code: str, detail: str) -> Malformed:
+def refused_parameter(parameter: str, code: str, detail: str) -> Malformed:
+    """The problem about one parameter of a query."""
     return Malformed(detail, errors=[FieldError(f"?{parameter[:64]}", code, detail)])
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_object
 from web.tenant.communications.choices import (
     ChannelType,
     ConversationStatus,
@@ -29,11 +29,6 @@ from web.tenant.communications.choices import (
 
 MAX_CONTENT = 50_000
 MAX_ATTACHMENTS = 20
-
-
-def check_object(value: object) -> None:
-    if not isinstance(value, dict):
-        raise ValidationError("An object of names and values.", code="invalid")
 
 
 class Channel(BaseModel):

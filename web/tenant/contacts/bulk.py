@@ -27,11 +27,12 @@ from web.shared.core import audit, copying, events, transfer
 from web.shared.core.actor import Actor
 from web.shared.core.ids import uuid7
 from web.shared.core.transfer import Row, RowError, Written
+from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import Viewer
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.contacts import custom_fields, permissions, queries, searching, services
 from web.tenant.contacts.choices import ContactMethod
-from web.tenant.contacts.models import MAX_TAG_LENGTH, MAX_TAGS, Contact, ContactPhone, check_time_zone
+from web.tenant.contacts.models import Contact, ContactPhone, check_time_zone
 from web.tenant.contacts.phone_numbers import to_e164
 
 _IMPORTED = {"how": "import"}

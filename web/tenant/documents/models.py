@@ -12,22 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_tags
 from web.tenant.documents.choices import AccessType, ScanStatus
-
-MAX_TAGS = 50
-
-
-def check_tags(value: object) -> None:
-    """A list of short texts."""
-    if not isinstance(value, list) or len(value) > MAX_TAGS:
-        raise ValidationError(f"A list of at most {MAX_TAGS} tags.", code="invalid")
-    if any(not isinstance(tag, str) or not 0 < len(tag) <= 50 for tag in value):
-        raise ValidationError("A tag is a text of 1 to 50 characters.", code="invalid")
 
 
 class Document(BaseModel):

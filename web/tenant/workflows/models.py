@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_object
 from web.tenant.workflows.choices import (
     ApprovalStatus,
     RuleOutcome,
@@ -38,11 +39,6 @@ check_entity_type = RegexValidator(r"\A[a-z][a-z0-9_]*\Z", "An entity's name suc
 def check_list(value: object) -> None:
     if not isinstance(value, list):
         raise ValidationError("A list.", code="invalid")
-
-
-def check_object(value: object) -> None:
-    if not isinstance(value, dict):
-        raise ValidationError("An object of names and values.", code="invalid")
 
 
 def check_data(value: object) -> None:

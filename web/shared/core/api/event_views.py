@@ -18,8 +18,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from web.shared.api.filters import refused_parameter
 from web.shared.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from web.shared.api.problems import BadCursor, FieldError, Malformed
+from web.shared.api.problems import BadCursor
 from web.shared.api.serializers import Body
 from web.shared.api.viewsets import ApiView
 from web.shared.core import events
@@ -113,29 +114,29 @@ def _narrowed(request: Request) -> QuerySet[DomainEvent]:
     asked = request.query_params
     for name in asked:
         if name not in PARAMETERS:
-            raise _refused(name, "unknown_parameter", "This list has no such filter.")
+            raise refused_parameter(name, "unknown_parameter", "This list has no such filter.")
     rows = events.settled().filter(at__gte=timezone.now() - events.KEPT)
     if "type" in asked:
         kinds = asked["type"].split(",")
         if any(kind not in events.catalogue for kind in kinds):
-            raise _refused("type", "bad_value", "There is no such type; see /api/v1/events/types/.")
+            raise refused_parameter("type", "bad_value", "There is no such type; see /api/v1/events/types/.")
         rows = rows.filter(type__in=kinds)
     if "object_type" in asked:
         if "\x00" in asked["object_type"]:
-            raise _refused("object_type", "bad_value", "This value cannot be read.")
+            raise refused_parameter("object_type", "bad_value", "This value cannot be read.")
         rows = rows.filter(object_type=asked["object_type"])
     if "object_id" in asked:
         try:
             rows = rows.filter(object_id=uuid.UUID(asked["object_id"]))
         except ValueError:
-            raise _refused("object_id", "bad_value", "This value cannot be read.") from None
+            raise refused_parameter("object_id", "bad_value", "This value cannot be read.") from None
     return rows
 
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
-        raise _refused("limit", "out_of_range", f"1 to {MAX_LIMIT}.")
+        raise refused_parameter("limit", "out_of_range", f"1 to {MAX_LIMIT}.")
     return int(text)
 
 
@@ -155,7 +156,3 @@ def _read(cursor: str) -> list[Any] | None:
     except (signing.BadSignature, ValueError, TypeError):
         raise BadCursor() from None
     return [transaction_id, sequence]
-
-
-def _refused(name: str, code: str, detail: str) -> Malformed:
-    return Malformed(detail, errors=[FieldError(f"?{name[:64]}", code, detail)])

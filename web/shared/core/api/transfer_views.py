@@ -24,7 +24,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.api.problems import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
+from web.shared.api.filters import refused_parameter
+from web.shared.api.problems import FieldError, Invalid, TooLarge, UnsupportedMediaType
 from web.shared.api.serializers import Body
 from web.shared.api.viewsets import ApiView
 from web.shared.core import files, transfer
@@ -111,12 +112,12 @@ def _options(request: Request) -> dict[str, Any]:
     asked = request.query_params
     for name in asked:
         if name not in ("dry_run", "on_conflict"):
-            raise _refused(name, "unknown_parameter", "An import has no such parameter.")
+            raise refused_parameter(name, "unknown_parameter", "An import has no such parameter.")
     dry_run, on_conflict = asked.get("dry_run", "false"), asked.get("on_conflict", "skip")
     if dry_run not in ("true", "false"):
-        raise _refused("dry_run", "bad_value", "true or false.")
+        raise refused_parameter("dry_run", "bad_value", "true or false.")
     if on_conflict not in transfer.CONFLICTS:
-        raise _refused("on_conflict", "bad_value", f"One of: {', '.join(transfer.CONFLICTS)}.")
+        raise refused_parameter("on_conflict", "bad_value", f"One of: {', '.join(transfer.CONFLICTS)}.")
     return {"dry_run": dry_run == "true", "on_conflict": on_conflict}
 
 
@@ -136,7 +137,3 @@ def _uploaded(request: Request) -> Iterator[tuple[Path, bytes]]:
         yield path, digest.digest()
     finally:
         path.unlink(missing_ok=True)
-
-
-def _refused(name: str, code: str, detail: str) -> Malformed:
-    return Malformed(detail, errors=[FieldError(f"?{name[:64]}", code, detail)])

@@ -20,11 +20,12 @@ from rest_framework import serializers
 from web.shared.accounts.registry import MEMBER
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import Body, ModelBody
+from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import Viewer
 from web.tenant.cases import forms, permissions, queries
 from web.tenant.cases.api.fields import Choice, EntityId
 from web.tenant.cases.choices import CasePriority, CaseStatus, PartyRole
-from web.tenant.cases.models import MAX_TAG_LENGTH, MAX_TAGS, Case, CaseParty, CaseSla, CaseTypeForm
+from web.tenant.cases.models import Case, CaseParty, CaseSla, CaseTypeForm
 from web.tenant.cases.services.assigning import LEASE_MINUTES, MAX_LEASE, MIN_LEASE
 from web.tenant.cases.services.bulk import ACTIONS, MAX_IDS
 from web.tenant.reference_data import queries as reference

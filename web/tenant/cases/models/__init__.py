@@ -1,8 +1,6 @@
 """Cases, who is in them, what was said and changed, and the clocks that run on them."""
 
 from web.tenant.cases.models.case import (
-    MAX_TAG_LENGTH,
-    MAX_TAGS,
     Case,
     CaseCounter,
     CaseHistory,
@@ -25,8 +23,6 @@ from web.tenant.cases.models.sla import (
 )
 
 __all__ = [
-    "MAX_TAGS",
-    "MAX_TAG_LENGTH",
     "BusinessCalendar",
     "Case",
     "CaseCounter",

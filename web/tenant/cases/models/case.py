@@ -23,6 +23,7 @@ from django.db.models import F, Q, Value, When
 
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_tags
 from web.tenant.cases.choices import (
     PRIORITIES,
     CasePriority,
@@ -33,16 +34,7 @@ from web.tenant.cases.choices import (
     PartyRole,
 )
 
-MAX_TAGS, MAX_TAG_LENGTH = 50, 50
 MAX_CUSTOM = 100_000
-
-
-def check_tags(value: object) -> None:
-    """A list of different short texts."""
-    if not isinstance(value, list) or len(value) > MAX_TAGS:
-        raise ValidationError(f"A list of at most {MAX_TAGS} tags.", code="invalid")
-    if any(not isinstance(tag, str) or not 0 < len(tag) <= MAX_TAG_LENGTH for tag in value):
-        raise ValidationError(f"A tag is a text of 1 to {MAX_TAG_LENGTH} characters.", code="invalid")
 
 
 def check_custom(value: object) -> None:

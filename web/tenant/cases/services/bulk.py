@@ -17,7 +17,8 @@ from django.db.models import QuerySet
 from web.shared.api.errors import as_problem
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
-from web.tenant.cases.models import MAX_TAGS, Case
+from web.shared.core.validators import MAX_TAGS
+from web.tenant.cases.models import Case
 from web.tenant.cases.problems import NotDone, refused
 from web.tenant.cases.services.assigning import LEASE_MINUTES, case_assign
 from web.tenant.cases.services.cases import case_transition

@@ -18,12 +18,11 @@ from rest_framework import serializers
 
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import REDACTED, Body, ModelBody
+from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import Viewer
 from web.tenant.contacts import anonymity, custom_fields
 from web.tenant.contacts.choices import AddressKind, HoldReason, PhoneLabel, Reach
 from web.tenant.contacts.models import (
-    MAX_TAG_LENGTH,
-    MAX_TAGS,
     Contact,
     ContactConsent,
     ContactFieldSchema,

@@ -4,16 +4,14 @@ people: contacts, with their numbers and addresses. links: relationships and gro
 merges, what a tenant adds to a contact's fields, and keyed hashes of numbers whose owner stays unnamed.
 """
 
+# Migrations name the validators here.
+from web.shared.core.validators import check_object, check_tags
 from web.tenant.contacts.models.links import ContactGroup, ContactGroupMember, ContactRelationship
 from web.tenant.contacts.models.people import (
-    MAX_TAG_LENGTH,
-    MAX_TAGS,
     Contact,
     ContactAddress,
     ContactPhone,
-    check_object,
     check_safe_hours,
-    check_tags,
     check_time_zone,
 )
 from web.tenant.contacts.models.records import (
@@ -24,8 +22,6 @@ from web.tenant.contacts.models.records import (
 )
 
 __all__ = [
-    "MAX_TAGS",
-    "MAX_TAG_LENGTH",
     "AnonymousNumber",
     "Contact",
     "ContactAddress",

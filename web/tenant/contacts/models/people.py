@@ -26,25 +26,11 @@ from django.db.models.functions import Reverse
 from telephony.contract.hours import known_zone
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_object, check_tags
 from web.tenant.contacts import safe_hours
 from web.tenant.contacts.choices import AddressKind, ContactMethod, HoldReason, PhoneLabel
 
-MAX_TAGS = 50
-MAX_TAG_LENGTH = 50
 _ALIVE = models.Q(is_deleted=False)
-
-
-def check_tags(value: object) -> None:
-    """A list of short texts."""
-    if not isinstance(value, list) or len(value) > MAX_TAGS:
-        raise ValidationError(f"A list of at most {MAX_TAGS} tags.", code="invalid")
-    if any(not isinstance(tag, str) or not 0 < len(tag) <= MAX_TAG_LENGTH for tag in value):
-        raise ValidationError(f"A tag is a text of 1 to {MAX_TAG_LENGTH} characters.", code="invalid")
-
-
-def check_object(value: object) -> None:
-    if not isinstance(value, dict):
-        raise ValidationError("An object of names and values.", code="invalid")
 
 
 def check_safe_hours(value: object) -> None:

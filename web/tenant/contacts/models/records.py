@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from web.shared.core.ids import uuid7
 from web.shared.core.models import BaseModel
+from web.shared.core.validators import check_object
 from web.tenant.contacts.choices import ConsentPurpose, ConsentSource, ConsentStatus
-from web.tenant.contacts.models.people import Contact, check_object
+from web.tenant.contacts.models.people import Contact
 
 
 class ContactConsent(models.Model):

@@ -12,8 +12,9 @@ from rest_framework import serializers
 
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.core import entities
+from web.shared.core.validators import check_tags
 from web.tenant.documents.choices import AccessType
-from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion, check_tags
+from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion
 
 
 class Reference(serializers.UUIDField):
