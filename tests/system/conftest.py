@@ -89,9 +89,20 @@ def battlefield() -> Iterator[survival.Field]:
 
 @pytest.fixture
 def battered(battlefield: survival.Field) -> Iterator[survival.Field]:
-    """The same, whole again after each test."""
+    """The same, whole again after each test; the report of one that fails holds what the daemon logged."""
+    battlefield.begin()
     yield battlefield
     battlefield.heal()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """Attach the daemon's log to a failure on the battlefield."""
+    report = yield
+    field = getattr(item, "funcargs", {}).get("battered")
+    if report.failed and isinstance(field, survival.Field):
+        report.sections.append(("the daemon's log", field.said()))
+    return report
 
 
 @pytest.fixture

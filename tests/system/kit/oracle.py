@@ -93,7 +93,8 @@ class Oracle:
             self._since[tenant] = rows[0][0]
 
     def at_rest(self, placed: dict[str, int], seconds: float = 20.0) -> None:
-        """Wait until nothing is left of any call; then all accounts agree on `placed` calls per tenant."""
+        """Wait until nothing is left of any call and the rows have caught up with the log; then all accounts
+        agree on `placed` calls per tenant."""
         until = time.monotonic() + seconds
         while True:
             wrong = self._left_over() + [line for tenant in placed for line in self._open_rows(tenant)]
@@ -110,12 +111,14 @@ class Oracle:
         return channels + bridges
 
     def _open_rows(self, tenant: str) -> list[str]:
-        wrong = [f"row {one['id']} {one['status']}" for one in self.calls(tenant) if not one["ended"]]
-        ended = {fact["call"] for fact in self.facts(tenant) if fact["type"] == "CallEnded"}
-        arrived = {fact["call"] for fact in self.facts(tenant) if fact["type"] == "CallArrived"}
+        facts, rows = self.facts(tenant), self.calls(tenant)
+        told = Counter(fact.get("call") for fact in facts)
+        wrong = [f"row {one['id']} {one['status']}" for one in rows if not one["ended"]]
+        wrong += [f"row {one['id']} lags" for one in rows if one["events"] < told[one["id"]]]
+        ended = {fact["call"] for fact in facts if fact["type"] == "CallEnded"}
+        arrived = {fact["call"] for fact in facts if fact["type"] == "CallArrived"}
         wrong += [f"call {call} has no end" for call in arrived - ended]
-        rows = {one["id"] for one in self.calls(tenant)}
-        return wrong + [f"call {call} has no row" for call in arrived - rows]
+        return wrong + [f"call {call} has no row" for call in arrived - {one["id"] for one in rows}]
 
     def _agree(self, tenant: str, placed: int) -> None:
         facts = self.facts(tenant)

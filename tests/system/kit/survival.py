@@ -46,6 +46,7 @@ class Field:
         self.keeper = stack.keeper
         self.run = stack.run()
         self.tenants = {one["slug"]: one for one in self.run["tenants"]}
+        self._log_begins = 0
 
     @property
     def place(self) -> tuple[str, int]:
@@ -103,6 +104,17 @@ class Field:
     def log_size(self) -> int:
         """How much the daemon has logged, to be given to `logged`."""
         return self.keeper.log("daemon").stat().st_size
+
+    def begin(self) -> None:
+        """A test begins: `said` tells from here."""
+        self._log_begins = self.log_size()
+
+    def said(self, most: int = 200) -> str:
+        """The last lines that the daemon logged in this test, and how ready it is."""
+        with self.keeper.log("daemon").open("rb") as source:
+            source.seek(self._log_begins)
+            lines = source.read().decode(errors="replace").splitlines()
+        return "\n".join([*lines[-most:], json.dumps(self.readiness())])
 
     def logged(self, event: str, after: int) -> bool:
         """Whether the daemon has logged an event after that much."""
