@@ -363,6 +363,10 @@ class Client(Session):
         """Everything that happened in this call, in order. Not paged: a call has tens of events. Needs `calls.view`."""
         return self.pages(f'/api/v1/calls/{self.quoted(id)}/events/', {})
 
+    def calls_exports_create(self, body: t.ExportBodyRequest, *, idempotency_key: str | None = None) -> t.JobBody:
+        """Write the calls that the filters leave into a file, as a job. Needs `calls.export`."""
+        return self.send('POST', '/api/v1/calls/exports/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
+
     def calls_list(self, *, agent: str | list[str] | None = None, case: str | list[str] | None = None, contact: str | list[str] | None = None, count: bool | list[str] | None = None, direction: str | list[str] | None = None, disposition: str | list[str] | None = None, ended_at: str | list[str] | None = None, ended_at_gt: str | list[str] | None = None, ended_at_gte: str | list[str] | None = None, ended_at_lt: str | list[str] | None = None, ended_at_lte: str | list[str] | None = None, fields: str | list[str] | None = None, limit: int | list[str] | None = None, outcome: str | list[str] | None = None, q: str | list[str] | None = None, queue: str | list[str] | None = None, sort: Literal['ended_at', 'started_at', '-ended_at', '-started_at'] | list[str] | None = None, started_at: str | list[str] | None = None, started_at_gt: str | list[str] | None = None, started_at_gte: str | list[str] | None = None, started_at_lt: str | list[str] | None = None, started_at_lte: str | list[str] | None = None, status: str | list[str] | None = None) -> Iterator[t.CallBody]:
         """Calls: an agent's own and those of the people they served; a supervisor's are all. Needs `calls.view`."""
         return self.pages('/api/v1/calls/', {'agent': agent, 'case': case, 'contact': contact, 'count': count, 'direction': direction, 'disposition': disposition, 'ended_at': ended_at, 'ended_at[gt]': ended_at_gt, 'ended_at[gte]': ended_at_gte, 'ended_at[lt]': ended_at_lt, 'ended_at[lte]': ended_at_lte, 'fields': fields, 'limit': limit, 'outcome': outcome, 'q': q, 'queue': queue, 'sort': sort, 'started_at': started_at, 'started_at[gt]': started_at_gt, 'started_at[gte]': started_at_gte, 'started_at[lt]': started_at_lt, 'started_at[lte]': started_at_lte, 'status': status})
@@ -526,6 +530,10 @@ class Client(Session):
     def cases_destroy(self, id: str, *, if_match: str) -> None:
         """Cases, what happens to them, and everything that is done to one. Needs `cases.delete`."""
         return self.send('DELETE', f'/api/v1/cases/{self.quoted(id)}/', headers=self.named({'If-Match': if_match})).data
+
+    def cases_exports_create(self, body: t.ExportBodyRequest, *, idempotency_key: str | None = None) -> t.JobBody:
+        """Write the cases that the filters leave into a file, as a job. Needs `cases.export`."""
+        return self.send('POST', '/api/v1/cases/exports/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def cases_forms_create(self, body: t.FormBodyRequest, *, idempotency_key: str | None = None) -> t.FormBody:
         """Versions of forms. Posting makes the next version of the type's form; versions never change. Needs `cases.configure`."""
@@ -1382,6 +1390,10 @@ class Client(Session):
     def tasks_destroy(self, id: str, *, if_match: str) -> None:
         """What people have to do. Needs `tasks.delete`."""
         return self.send('DELETE', f'/api/v1/tasks/{self.quoted(id)}/', headers=self.named({'If-Match': if_match})).data
+
+    def tasks_exports_create(self, body: t.ExportBodyRequest, *, idempotency_key: str | None = None) -> t.JobBody:
+        """Write the tasks that the filters leave into a file, as a job. Needs `tasks.export`."""
+        return self.send('POST', '/api/v1/tasks/exports/', body=body, headers=self.named({'Idempotency-Key': idempotency_key})).data
 
     def tasks_list(self, *, assigned_to: str | list[str] | None = None, case: str | list[str] | None = None, contact: str | list[str] | None = None, count: bool | list[str] | None = None, created_at: str | list[str] | None = None, created_at_gt: str | list[str] | None = None, created_at_gte: str | list[str] | None = None, created_at_lt: str | list[str] | None = None, created_at_lte: str | list[str] | None = None, created_by: str | list[str] | None = None, due_date: str | list[str] | None = None, due_date_gt: str | list[str] | None = None, due_date_gte: str | list[str] | None = None, due_date_lt: str | list[str] | None = None, due_date_lte: str | list[str] | None = None, entity_id: str | list[str] | None = None, entity_type: str | list[str] | None = None, expand: str | list[str] | None = None, fields: str | list[str] | None = None, is_open: bool | list[str] | None = None, is_overdue: bool | list[str] | None = None, limit: int | list[str] | None = None, priority: str | list[str] | None = None, q: str | list[str] | None = None, series: str | list[str] | None = None, sort: Literal['created_at', 'due_date', 'updated_at', '-created_at', '-due_date', '-updated_at'] | list[str] | None = None, status: str | list[str] | None = None, updated_at: str | list[str] | None = None, updated_at_gt: str | list[str] | None = None, updated_at_gte: str | list[str] | None = None, updated_at_lt: str | list[str] | None = None, updated_at_lte: str | list[str] | None = None) -> Iterator[t.TaskBody]:
         """What people have to do. Needs `tasks.view`."""

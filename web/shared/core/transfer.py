@@ -54,6 +54,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # --- out ----------------------------------------------------------------------------------------------------
 
 Column = str | Callable[[Any], Any]
+Filters = Mapping[str, Filter] | Callable[[Viewer], Mapping[str, Filter]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Export:
     code: str
     queryset: Callable[[Viewer], QuerySet[Any]]
     columns: Mapping[str, Column]
-    filters: Mapping[str, Filter]
+    filters: Filters
     sensitive: Mapping[str, str]
 
     def rows(self, viewer: Viewer, filters: Mapping[str, str]) -> QuerySet[Any]:
@@ -74,7 +75,8 @@ class Export:
             raise Malformed(said, errors=[FieldError("/filters", "unknown_parameter", f"Not: {strange[0]}.")])
         asked: Any = SimpleNamespace(query_params=filters)
         body = SimpleNamespace(sensitive=self.sensitive)
-        view = SimpleNamespace(filters=self.filters, viewer=viewer, get_serializer_class=lambda: body)
+        allowed = self.filters(viewer) if callable(self.filters) else self.filters
+        view = SimpleNamespace(filters=allowed, viewer=viewer, get_serializer_class=lambda: body)
         return AllowedFilters().filter_queryset(asked, self.queryset(viewer), view)
 
     def values(self, row: Any, viewer: Viewer) -> dict[str, Any]:
@@ -92,10 +94,11 @@ def exporter(
     code: str,
     queryset: Callable[[Viewer], QuerySet[Any]],
     columns: Mapping[str, Column],
-    filters: Mapping[str, Filter] | None = None,
+    filters: Filters | None = None,
     sensitive: Mapping[str, str] | None = None,
 ) -> None:
-    """Register an export; `kind` ends in `.export`, so that an erasure can stop it."""
+    """Register an export; `filters` as the list's, or a function of who looks. `kind` ends in `.export`, so
+    that an erasure can stop it."""
     if not kind.endswith(".export"):
         raise ValueError("the kind of an export ends in .export")
     exports[kind] = Export(code, queryset, columns, filters or {}, sensitive or {})

@@ -8,7 +8,7 @@ class CallsConfig(AppConfig):
     def ready(self) -> None:
         from web.shared.core import entities, erasure, timeline
         from web.shared.core.published import publishers
-        from web.tenant.calls import membership, opening, personal, queries
+        from web.tenant.calls import exporting, membership, opening, personal, queries
         from web.tenant.calls.permissions import CALLS_VIEW
         from web.tenant.calls.publishing import publish_everything
 
@@ -25,6 +25,7 @@ class CallsConfig(AppConfig):
         )
         timeline.provider("case", "calls", queries.timeline_of("case"))
         timeline.provider("contact", "calls", queries.timeline_of("contact"))
+        exporting.register()
         erasure.eraser("calls", personal.erase)
         erasure.exporter("calls", personal.export)
         erasure.merger("calls", personal.move, personal.put_back)

@@ -13,6 +13,7 @@ CALLS_VIEW = permission(
 CALLS_EDIT = permission(
     "calls.edit", "Correct a call's contact and result", all=["supervisor"], own=["agent"]
 )
+CALLS_EXPORT = permission("calls.export", "Export calls", all=["supervisor"])
 CALLS_WRAP_UP = permission("calls.wrap_up", "Write up calls", all=["supervisor"], own=["agent"])
 DISPOSITIONS_MANAGE = permission("dispositions.manage", "Change dispositions and reasons", all=["supervisor"])
 QUEUES_MANAGE = permission(
@@ -27,6 +28,7 @@ DEVICES_MANAGE = permission("devices.manage", "Add and remove agents' phones", a
 
 route("calls:call-list", GET=CALLS_VIEW)
 route("calls:call-detail", GET=CALLS_VIEW, PATCH=CALLS_EDIT)
+route("calls:exports", POST=CALLS_EXPORT)
 for _part in ("events", "visits", "segments", "transfers"):
     route(f"calls:call-{_part}", GET=CALLS_VIEW)
 route("calls:call-draft", GET=CALLS_WRAP_UP, PUT=CALLS_WRAP_UP)

@@ -14,6 +14,7 @@ VIEW_RESTRICTED = permission("cases.view_restricted", "See every restricted case
 VIEW_SENSITIVE = permission(
     "cases.view_sensitive", "See sensitive fields of cases", all=["supervisor", "case_worker"]
 )
+EXPORT = permission("cases.export", "Export cases", all=["supervisor"])
 HOLD = permission("cases.hold", "Put cases under legal hold", all=["supervisor"])
 EDIT_NOTES = permission("cases.edit_notes", "Change and delete notes of others", all=["supervisor"])
 CONFIGURE = permission(
@@ -32,6 +33,7 @@ route("cases:case-acknowledge", POST=VIEW)
 route("cases:case-transition", POST=EDIT)
 route("cases:case-merge", POST=MERGE)
 route("cases:case-bulk", POST=BULK)
+route("cases:exports", POST=EXPORT)
 resource("cases:party", view=VIEW, edit=EDIT)
 resource("cases:link", view=VIEW, edit=EDIT)
 resource("cases:watcher", view=VIEW, edit=EDIT)

@@ -10,6 +10,7 @@ class TasksConfig(AppConfig):
         from web.shared.core.entities import entity
         from web.tenant.tasks import (
             actions,
+            exporting,
             permissions,
             personal,
             queries,
@@ -28,4 +29,5 @@ class TasksConfig(AppConfig):
         erasure.eraser("tasks", personal.erase)
         erasure.exporter("tasks", personal.export)
         actions.register()
+        exporting.register()
         erasure.merger("tasks", personal.move, personal.put_back)

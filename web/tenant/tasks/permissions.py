@@ -12,11 +12,13 @@ TASKS_EDIT = permission(
 )
 TASKS_DELETE = permission("tasks.delete", "Delete tasks", all=["supervisor"], own=["case_worker"])
 TASKS_ASSIGN = permission("tasks.assign", "Give tasks to others", all=["supervisor", "case_worker"])
+TASKS_EXPORT = permission("tasks.export", "Export tasks", all=["supervisor"])
 
 resource("tasks:task", view=TASKS_VIEW, edit=TASKS_EDIT, delete=TASKS_DELETE)
 resource("tasks:series", view=TASKS_VIEW, edit=TASKS_EDIT, delete=TASKS_DELETE)
 route("tasks:series-preview", POST=TASKS_VIEW)
 for _part in ("comment", "dependency", "reminder", "checklist"):
     resource(f"tasks:{_part}", view=TASKS_VIEW, edit=TASKS_EDIT)
+route("tasks:exports", POST=TASKS_EXPORT)
 route("tasks:bulk-assign", POST=TASKS_ASSIGN)
 route("tasks:bulk-complete", POST=TASKS_EDIT)

@@ -20,6 +20,7 @@ _member_detail = routing_views.MemberViewSet.as_view(
     {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 )
 urlpatterns = [
+    path("exports/", views.CallExport.as_view(), name="exports"),
     path("queues/<str:queue>/members/", _member_list, name="member-list"),
     path("queues/<str:queue>/members/<str:pk>/", _member_detail, name="member-detail"),
     *router.urls,

@@ -16,7 +16,8 @@ from web.shared.api import etags
 from web.shared.api.filters import Filter
 from web.shared.api.problems import NotFound
 from web.shared.api.viewsets import ReadOnlyViewSet, ResourceViewSet
-from web.tenant.calls import queries, services
+from web.shared.core.api.transfer_views import ExportView
+from web.tenant.calls import exporting, queries, services
 from web.tenant.calls.api.serializers import (
     CallBody,
     CallPatch,
@@ -144,6 +145,12 @@ class CallViewSet(ReadOnlyViewSet):
         if not queries.may_write_about(call_id, self._user(), self.scope):
             raise NotFound()
         return call_id
+
+
+class CallExport(ExportView):
+    """Write the calls that the filters leave into a file, as a job."""
+
+    kind = exporting.KIND
 
 
 def _whole(body: Any) -> Response:

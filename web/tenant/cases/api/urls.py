@@ -1,6 +1,8 @@
+from django.urls import path
+
 from web.shared.api.routers import Router
 from web.tenant.cases.api import part_views, settings_views
-from web.tenant.cases.api.views import CaseViewSet
+from web.tenant.cases.api.views import CaseExport, CaseViewSet
 
 app_name = "cases"
 router = Router()
@@ -19,4 +21,4 @@ for _name, _basename, _view in (
 ):
     router.register(rf"(?P<case_id>[^/]+)/{_name}", _view, basename=_basename)
 router.register("", CaseViewSet, basename="case")
-urlpatterns = router.urls
+urlpatterns = [path("exports/", CaseExport.as_view(), name="exports"), *router.urls]

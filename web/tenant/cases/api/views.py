@@ -14,7 +14,8 @@ from rest_framework.response import Response
 
 from web.shared.api.filters import Filter
 from web.shared.api.viewsets import ResourceViewSet
-from web.tenant.cases import queries, search
+from web.shared.core.api.transfer_views import ExportView
+from web.tenant.cases import exporting, queries, search
 from web.tenant.cases.api.part_serializers import MergeBody, MergeInto, TimelineBody
 from web.tenant.cases.api.scope import code_of_route
 from web.tenant.cases.api.serializers import (
@@ -163,6 +164,12 @@ class CaseViewSet(ResourceViewSet):
     def timeline(self, request: Request, pk: str = "") -> Response:
         """Calls, messages, notes and changes in one order, newest first."""
         return Response(page_of_story(request, self.get_object(), self.viewer))
+
+
+class CaseExport(ExportView):
+    """Write the cases that the filters leave into a file, as a job."""
+
+    kind = exporting.KIND
 
 
 def case_filters(viewer: Any) -> dict[str, Filter]:

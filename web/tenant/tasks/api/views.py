@@ -15,8 +15,9 @@ from web.shared.accounts.registry import Scope
 from web.shared.api.filters import Filter
 from web.shared.api.problems import FieldError, Forbidden, Invalid
 from web.shared.api.viewsets import ApiView, ResourceViewSet
+from web.shared.core.api.transfer_views import ExportView
 from web.shared.core.viewer import Viewer
-from web.tenant.tasks import queries, services
+from web.tenant.tasks import exporting, queries, services
 from web.tenant.tasks.api.fields import MISSING
 from web.tenant.tasks.api.serializers import (
     TaskBody,
@@ -71,6 +72,12 @@ class TaskViewSet(ResourceViewSet):
     def perform_destroy(self, row: Task) -> None:
         may_write(self.viewer, row, TASKS_DELETE)
         services.task_delete(actor=self.actor, task=row)
+
+
+class TaskExport(ExportView):
+    """Write the tasks that the filters leave into a file, as a job."""
+
+    kind = exporting.KIND
 
 
 def may_write(viewer: Viewer, task: Task, code: str) -> None:
