@@ -18,12 +18,32 @@ from web.shared.tenants.context import public_context
 from web.shared.tenants.ownership import owner_connection
 
 KEPT = ("django_migrations", "django_content_type", "auth_permission")
-_TABLES = """
-SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-AND (n.nspname = 'public' OR n.nspname ~ '^t_[a-z0-9]{12}$')
-AND c.relname <> ALL(%s)
+_EMPTY = """
+DO $$
+DECLARE
+    one record;
+    filled boolean;
+BEGIN
+    SET CONSTRAINTS ALL DEFERRED;
+    FOR one IN
+        SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relrowsecurity AS guarded
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND (n.nspname = 'public' OR n.nspname ~ '^t_[a-z0-9]{{12}}$')
+        AND c.relname <> ALL(ARRAY[{kept}])
+    LOOP
+        IF one.guarded THEN
+            EXECUTE 'TRUNCATE ' || one.name;
+        ELSE
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s)', one.name) INTO filled;
+            IF filled THEN
+                EXECUTE 'DELETE FROM ' || one.name;
+            END IF;
+        END IF;
+    END LOOP;
+END $$
 """
+"""A test fills few of some hundred tables: truncating all takes a second, deleting those rows a tenth."""
 
 
 class Command(BaseCommand):
@@ -41,7 +61,5 @@ class Command(BaseCommand):
         if KIND != "test":
             raise Exit("flush empties everything.", why="MURIMA_ENV is not test.", code=Code.PERMISSION)
         with owner_connection(), public_context(), connection.cursor() as cursor:
-            cursor.execute(_TABLES, [list(KEPT)])
-            tables = [row[0] for row in cursor.fetchall()]
-            if tables:
-                cursor.execute(f"TRUNCATE {', '.join(tables)}")
+            kept = ", ".join(f"'{name}'" for name in KEPT)
+            cursor.execute(_EMPTY.format(kept=kept))
