@@ -202,7 +202,13 @@ class Floor:
         if call is not None:
             ringing = call.offer is not None and call.offer.offer == event.part
             if event.what == "RingAgent" and ringing:
-                return calls.run(turn, event.call, calls.Trigger.LEG_UNREACHABLE)
+                # A switch that gave no answer says nothing of the phone: nobody is set aside for it.
+                known = event.status != 0
+                return calls.run(
+                    turn,
+                    event.call,
+                    calls.Trigger.LEG_UNREACHABLE if known else calls.Trigger.LEG_VANISHED,
+                )
             if event.what in ("Bridge", "ResumeCaller") and call.bridge == event.part:
                 return calls.run(turn, event.call, calls.Trigger.BRIDGE_FAILED)
         return calls.run(turn, event.call, calls.Trigger.FAILURE)

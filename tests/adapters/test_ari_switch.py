@@ -17,6 +17,7 @@ from telephony.contract.ids import CallId, Endpoint, LegId, PartyId, TenantId, b
 from telephony.contract.roster import Device, DeviceKind
 from telephony.engine import commands as c
 from telephony.ports.switch import (
+    LANES,
     CallerCame,
     ChannelLeft,
     DeviceSeen,
@@ -418,6 +419,25 @@ async def test_cut_control_socket_is_opened_again_within_the_command(
     fake.cut("murima-0-ctl-4")
     await listener.switch.carry_out(c.HangUpLeg(call=of, leg=part(of, 2)), 4, "")
     assert fake.requests[-1][:2] == ("DELETE", f"channels/{of}.2")
+
+
+async def test_command_on_a_lane_that_died_without_a_word_is_sent_again(
+    fake: FakeAri, listener: Listener
+) -> None:
+    of = call()
+    await listener.switch.carry_out(c.HangUpLeg(call=of, leg=part(of, 2)), 4, "")
+    fake.deafen("murima-0-ctl-4")
+    await listener.switch.carry_out(c.HangUpLeg(call=of, leg=part(of, 3)), 4, "")
+    assert fake.requests[-1][:2] == ("DELETE", f"channels/{of}.3")
+
+
+async def test_all_lanes_are_new_after_a_reconnect(fake: FakeAri, listener: Listener) -> None:
+    lanes = [f"murima-0-ctl-{k}" for k in range(LANES)]
+    before = [fake.sockets[lane] for lane in lanes]
+    fake.deafen(*lanes)
+    fake.cut()
+    await listener.until_note(SwitchUp, 2)
+    assert all(fake.sockets[lane] is not old for lane, old in zip(lanes, before, strict=True))
 
 
 async def test_leg_that_has_not_entered_yet_is_dialled_again(fake: FakeAri, listener: Listener) -> None:

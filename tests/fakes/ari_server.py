@@ -24,6 +24,8 @@ class FakeAri:
         self.variables: dict[str, str] = {}
         self.registered: dict[str, str] = {}
         self.silent = False
+        self.deaf: set[web.WebSocketResponse] = set()
+        """Sockets whose path broke without a farewell."""
         self.late_entries = 0
         """How many dials find that the leg has not entered yet."""
         self.pongs = True
@@ -62,6 +64,10 @@ class FakeAri:
         assert request is not None and request.transport is not None
         request.transport.abort()
 
+    def deafen(self, *applications: str) -> None:
+        """What comes on their sockets of now is lost from here on, and nothing says so."""
+        self.deaf |= {self.sockets[each] for each in applications}
+
     def enter(self, name: str, *args: str, number: str = "", caller: str = "") -> dict[str, Any]:
         """A channel is in the application."""
         self.channels[name] = {
@@ -91,7 +97,7 @@ class FakeAri:
         async for message in socket:
             if message.type is WSMsgType.PING and self.pongs:
                 await socket.pong(message.data)
-            elif message.type is WSMsgType.TEXT and not self.silent:
+            elif message.type is WSMsgType.TEXT and not self.silent and socket not in self.deaf:
                 await self._over_socket(socket, json.loads(message.data))
         return socket
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from realtime.tasks import end
 from telephony import codec
 from telephony.contract.asks import Envelope
 from telephony.contract.frames import Ack, Beat, Entry, Party
@@ -53,9 +54,7 @@ class FakeDaemon:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.redis.aclose()
 
     async def _beat(self, seconds: float) -> None:

@@ -156,6 +156,18 @@ async def test_ari_reset_while_one_talks_and_one_rings(battered):
     await asyncio.to_thread(field.oracle.at_rest, {field.id("amani"): 1, field.id("umoja"): 1})
 
 
+async def _served_at_once(field: Field, seat: Seat, outside: Caller) -> None:
+    """Three calls after a silence, each on a lane of its own choice, ring at once: no lane is dead."""
+    for _ in range(3):
+        call = await field.dial(outside, "amani")
+        await seat.takes(2 * SLACK)
+        shown = str(seat.call["id"])
+        await call.hang_up()
+        await seat.writes_up(shown)
+        assert len(field.oracle.facts(field.id("amani"), shown)) and not seat.desk.state["agent"]["set_aside"]
+        assert field.oracle.counts(field.id("amani"), shown)["OfferMade"] == 1, "the first ring was lost"
+
+
 async def test_ari_gone_silent_and_a_caller_who_hangs_up_meanwhile(battered):
     field = battered
     field.oracle.mark([field.id("amani"), field.id("umoja")])
@@ -174,13 +186,14 @@ async def test_ari_gone_silent_and_a_caller_who_hangs_up_meanwhile(battered):
         field.capture.thaw()
         await soon(field.ready, 10 * SLACK, "a daemon that is ready")
         await seat.writes_up(str(first["id"]))
+        await _served_at_once(field, seat, outside)
         assert other.call["id"] == shown and other.call["state"] == "talking"
         unbroken(stays, AGENT_HZ["umoja"], frozen, time.monotonic())
         await stays.hang_up()
         await other.writes_up(shown)
         await _row(field, "amani", str(first["id"]), "lost")
         field.note(test="silent", noticed=round(noticed, 2))
-    await asyncio.to_thread(field.oracle.at_rest, {field.id("amani"): 1, field.id("umoja"): 1})
+    await asyncio.to_thread(field.oracle.at_rest, {field.id("amani"): 4, field.id("umoja"): 1})
 
 
 async def test_asterisk_killed_loses_its_calls_and_nothing_else(battered):

@@ -247,6 +247,14 @@ def test_a_ring_that_cannot_be_ordered_is_an_unreachable_phone():
     assert story.agent(ann).set_aside
 
 
+def test_a_ring_without_an_answer_from_the_switch_is_nobodys_fault_and_is_tried_again():
+    story, ann, call, leg = ringing()
+    told = story.tell(e.CommandFailed(call=call, part=leg, what="RingAgent", status=0))
+    assert outcome(story) is OfferOutcome.WITHDRAWN
+    assert not story.agent(ann).set_aside
+    assert story.orders(told) == ["RingAgent", "HangUpLeg"]
+
+
 def test_any_other_failure_changes_nothing():
     story, _, call, _leg = ringing()
     story.tell(e.CommandFailed(call=call, part=call, what="StartMusic", status=404))

@@ -3,11 +3,16 @@
 Asterisk executes one request at a time per socket, so a slow channel delays only its own lane. Each socket
 registers a dummy application without subscriptions: all that ever arrives on it are answers. A request is
 sent, its answer awaited, then the next one goes; an answer that comes after its deadline closes the socket,
-because nothing may be mistaken for the answer to something else. A socket that turns out dead is opened
-again once within the same deadline: every command may be sent twice.
+because nothing may be mistaken for the answer to something else.
+
+A socket may be dead without knowing: the path broke, and no farewell came. So one that was open before has
+only a part of the deadline, and whatever fails is tried again on a new socket, with a short pause, until the
+deadline is over: every command may be sent more than once. When the event socket had to be made anew, so are
+all of these.
 """
 
 import asyncio
+import random
 from time import monotonic
 
 import aiohttp
@@ -18,6 +23,10 @@ from telephony.adapters.ari.rest import DEADLINE, Http
 from telephony.ports.switch import LANES, SwitchError
 
 _FRAME_LIMIT = 1 << 20
+PATIENCE = 0.6
+"""Seconds for an answer on a socket that was open before."""
+PAUSE = (0.02, 0.1)
+"""Seconds before another try, drawn anew each time."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -38,7 +47,7 @@ class ControlSocket:
         async with self._lock:
             try:
                 async with asyncio.timeout(DEADLINE):
-                    return await self._exchange(method, uri, body)
+                    return await self._insist(method, uri, body)
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 await self._drop()
                 meters.REQUESTS.labels(self._node, "none").inc()
@@ -47,33 +56,38 @@ class ControlSocket:
                 await self._drop()
                 raise
 
-    async def _exchange(self, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
+    async def _insist(self, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
+        """Try until there is an answer; the caller's deadline ends it."""
         started = monotonic()
+        while True:
+            try:
+                answer = await self._exchange(method, uri, body)
+            except (TimeoutError, aiohttp.ClientError, OSError):
+                await self._drop()
+                meters.REQUESTS.labels(self._node, "again").inc()
+                await asyncio.sleep(random.uniform(*PAUSE))
+                continue
+            self._seconds.observe(monotonic() - started)
+            meters.REQUESTS.labels(self._node, meters.outcome(answer.status_code)).inc()
+            return answer.status_code, answer.message_body
+
+    async def _exchange(self, method: str, uri: str, body: dict[str, object]) -> wire.RestResponse:
         self._count += 1
         frame = _frame(str(self._count), method, uri, body)
-        answer = None
         if self._socket is not None and not self._socket.closed:
-            answer = await self._send(self._socket, frame)
-        if answer is None:
-            self._socket = await self._connect()
-            answer = await self._send(self._socket, frame)
-        if answer is None:
-            raise aiohttp.ClientError("the control socket closed under a request")
-        self._seconds.observe(monotonic() - started)
-        meters.REQUESTS.labels(self._node, meters.outcome(answer.status_code)).inc()
-        return answer.status_code, answer.message_body
+            async with asyncio.timeout(PATIENCE):
+                return await self._send(self._socket, frame)
+        self._socket = await self._connect()
+        return await self._send(self._socket, frame)
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, frame: str) -> wire.RestResponse | None:
-        """The answer to this frame; None when the socket is closed."""
-        try:
-            await socket.send_str(frame)
-        except (aiohttp.ClientError, ConnectionError):
-            return None
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse, frame: str) -> wire.RestResponse:
+        """The answer to this frame; ClientError when the socket closes first."""
+        await socket.send_str(frame)
         expected = str(self._count)
         while True:
             message = await socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                return None
+                raise aiohttp.ClientError("the control socket closed under a request")
             try:
                 _, event = wire.decode(message.data)
             except wire.Malformed:
@@ -82,11 +96,10 @@ class ControlSocket:
             if isinstance(event, wire.RestResponse) and event.request_id == expected:
                 return event
 
-    async def open(self) -> None:
-        """Connect ahead of the first request; SwitchError when that fails."""
+    async def renew(self) -> None:
+        """A new socket ahead of the next request; SwitchError when that fails."""
         async with self._lock:
-            if self._socket is not None and not self._socket.closed:
-                return
+            await self._drop()
             try:
                 async with asyncio.timeout(DEADLINE):
                     self._socket = await self._connect()
@@ -117,8 +130,9 @@ class Control:
     async def request(self, lane: int, method: str, uri: str, body: dict[str, object]) -> tuple[int, str]:
         return await self._lanes[lane].request(method, uri, body)
 
-    async def open(self) -> None:
-        await asyncio.gather(*(lane.open() for lane in self._lanes))
+    async def renew(self) -> None:
+        """All sockets anew: what broke the event socket may have broken these without a word."""
+        await asyncio.gather(*(lane.renew() for lane in self._lanes))
 
     async def close(self) -> None:
         await asyncio.gather(*(lane.close() for lane in self._lanes))

@@ -7,7 +7,9 @@ DROPPED = Counter(
     "murima_ari_dropped_frames_total", "Frames that changed nothing, by reason", ["node", "kind"]
 )
 REQUESTS = Counter(
-    "murima_ari_requests_total", "Requests by outcome class (2xx, 4xx, 5xx, none)", ["node", "kind"]
+    "murima_ari_requests_total",
+    "Requests by outcome class (2xx, 4xx, 5xx, none), and tries that were made again",
+    ["node", "kind"],
 )
 REQUEST_SECONDS = Histogram(
     "murima_ari_request_seconds",

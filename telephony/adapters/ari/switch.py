@@ -97,7 +97,7 @@ class AriSwitch:
             await self._http.request("POST", f"{application}/subscription?eventSource={source}")
         quiet = {"disallowed": [{"type": kind} for kind in wire.IGNORED]}
         await self._http.request("PUT", f"{application}/eventFilter", quiet)
-        await self._control.open()
+        await self._control.renew()
         return info.status.startup_time
 
     async def ping(self) -> None:
