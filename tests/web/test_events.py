@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from datetime import timedelta
@@ -10,9 +11,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu import pools
+from kombu.exceptions import OperationalError
 
 from tests.web.kit_events import in_thread
-from web.shared.core import event_tasks, events
+from web.shared.core import event_tasks, events, tasks
 from web.shared.core.actor import system
 from web.shared.records.models import DomainEvent, EventPosition, ParkedEvent
 from web.shared.tenants.context import tenant_context
@@ -217,7 +220,7 @@ def test_with_redis_away_the_request_goes_on_and_nobody_is_asked_again_soon(tena
         raise ConnectionError
 
     monkeypatch.setattr(event_tasks, "wake_worker", WAKE)
-    monkeypatch.setattr(event_tasks, "_not_before", 0.0)
+    monkeypatch.setattr(tasks, "_not_before", 0.0)
     monkeypatch.setattr(event_tasks.drain_tenant, "apply_async", refuse)
     happen(1)
     happen(2)
@@ -228,15 +231,47 @@ def test_a_broker_that_refuses_is_given_up_at_once(tenant, monkeypatch):
     from config.celery import app
 
     monkeypatch.setattr(event_tasks, "wake_worker", WAKE)
-    monkeypatch.setattr(event_tasks, "_not_before", 0.0)
+    monkeypatch.setattr(tasks, "_not_before", 0.0)
     away = app.connection_for_write("redis://127.0.0.1:1/0")
-    monkeypatch.setattr(
-        event_tasks, "_send", lambda tenant_id: event_tasks.drain_tenant.apply_async(
-            (tenant_id,), connection=away, retry=False
-        ),
-    )  # fmt: skip
+    monkeypatch.setattr(tasks, "_producers", lambda: pools.producers[away])
     happen(1)
-    assert event_tasks._not_before > 0, "it was tried, and said to be away"
+    assert tasks._not_before > 0, "it was tried, and said to be away"
+
+
+@pytest.mark.redis
+def test_a_broker_that_does_not_answer_holds_a_request_up_less_than_a_worker(tenant, monkeypatch, stack):
+    monkeypatch.setattr(tasks, "_not_before", 0.0)
+
+    def ask() -> None:
+        with contextlib.suppress(OperationalError):
+            event_tasks.drain_tenant.apply_async((tenant.pk,), retry=False)
+
+    patient = threading.Thread(target=ask)
+    stack.keeper.hold("redis")
+    try:
+        patient.start()
+        WAKE(tenant.pk)
+        assert tasks._not_before > 0 and patient.is_alive()
+        WAKE(tenant.pk)
+        assert patient.is_alive(), "in the pause nobody is asked"
+    finally:
+        stack.keeper.release("redis")
+        patient.join(60)
+
+
+def test_tasks_of_one_transaction_are_each_sent_once(tenant, monkeypatch):
+    sent: list[str] = []
+    with transaction.atomic():
+        tasks.once_after_commit("a", lambda: sent.append("a"))
+        tasks.once_after_commit("b", lambda: sent.append("b"))
+        with transaction.atomic():
+            tasks.once_after_commit("a", lambda: sent.append("a again"))
+        with pytest.raises(RuntimeError), transaction.atomic():
+            tasks.once_after_commit("c", lambda: sent.append("rolled back"))
+            raise RuntimeError
+        tasks.once_after_commit("c", lambda: sent.append("c"))
+        assert sent == []
+    assert sent == ["a", "b", "c"]
 
 
 def test_the_sweep_finds_who_lags_and_survives_a_tenant_without_tables(tenants, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from datetime import timedelta
 
@@ -12,25 +11,15 @@ from django.utils import timezone
 
 from web.shared.accounts import mail
 from web.shared.accounts.models import OneTimeToken, OutgoingMail
+from web.shared.core.tasks import wake
 from web.shared.tenants.context import public_context
 
-PAUSE = 5.0
 KEPT = timedelta(days=30)
-
-log = structlog.get_logger(__name__)
-_not_before = 0.0
 
 
 def wake_mail(tenant_id: str, mail_id: uuid.UUID) -> None:
-    """Ask a worker to send this mail now; says nothing when it cannot be asked."""
-    global _not_before
-    if time.monotonic() < _not_before:
-        return
-    try:
-        send_mail.apply_async((tenant_id, str(mail_id)), retry=False, expires=60)
-    except Exception as error:  # Redis away in any of its ways: the sweep finds the row
-        _not_before = time.monotonic() + PAUSE
-        log.warning("account_mail_wake_not_sent", error=type(error).__name__)
+    """Ask a worker to send this mail now; the sweep finds the row when nobody could be asked."""
+    wake(send_mail, tenant_id, str(mail_id))
 
 
 @shared_task(name="accounts.mail")  # type: ignore[untyped-decorator]

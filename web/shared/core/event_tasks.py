@@ -1,12 +1,9 @@
 """When domain events are handed on: right after a commit, and every few seconds for whatever was missed.
 
-Sending the wake-up must never hold up or fail the request that committed: one try, and after a failure no
-other for PAUSE seconds in this process. Beat's `events.sweep` finds every tenant whose consumers lag.
+Beat's `events.sweep` finds every tenant whose consumers lag.
 """
 
 from __future__ import annotations
-
-import time
 
 import structlog
 from celery import shared_task
@@ -15,28 +12,19 @@ from django.db import ProgrammingError, connection
 from django.utils import timezone
 
 from web.shared.core import events
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 
-PAUSE = 5.0
 AGAIN = 4
 """How often a drain is repeated, after 1, 2, 3 and 4 seconds, before it is left to the sweep."""
 
 logger = structlog.get_logger(__name__)
-_not_before = 0.0
 
 
 def wake_worker(tenant_id: str) -> None:
-    """Ask a worker to drain this tenant now; says nothing when it cannot be asked."""
-    global _not_before
-    if time.monotonic() < _not_before:
-        return
-    try:
-        _send(tenant_id)
-    except Exception as error:  # Redis away in any of its ways: the sweep finds the events
-        _not_before = time.monotonic() + PAUSE
-        logger.warning("event_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+    """Ask a worker to drain this tenant now."""
+    wake(drain_tenant, tenant_id)
 
 
 @tenant_task(name="events.drain")

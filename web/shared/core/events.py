@@ -31,6 +31,7 @@ from django.utils import timezone
 
 from web.shared.core import copying
 from web.shared.core.actor import Actor
+from web.shared.core.tasks import once_after_commit
 from web.shared.tenants.context import current_tenant_id, tenant_context
 
 if TYPE_CHECKING:
@@ -181,16 +182,13 @@ def _wake_after_commit() -> None:
     tenant = current_tenant_id()
     if tenant is None:
         raise RuntimeError("a domain event belongs to a tenant, and none is chosen")
-    waiting: list[Any] = [hook[1] for hook in connection.run_on_commit]
-    if not any(getattr(hook, "drains", None) == tenant for hook in waiting):
 
-        def wake() -> None:
-            from web.shared.core.event_tasks import wake_worker
+    def wake() -> None:
+        from web.shared.core.event_tasks import wake_worker
 
-            wake_worker(str(tenant))
+        wake_worker(str(tenant))
 
-        wake.drains = tenant  # type: ignore[attr-defined]
-        transaction.on_commit(wake, robust=True)
+    once_after_commit(f"events {tenant}", wake)
 
 
 # --- reading ------------------------------------------------------------------------------------------------

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import structlog
 from celery import shared_task
 from django.db import ProgrammingError
 
 from web.shared.core import jobs
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 
 LONGEST_SECONDS = 3300
 """A worker may hold a job so long; it must be less than the broker's visibility time-out of an hour."""
-
-logger = structlog.get_logger(__name__)
 
 
 @tenant_task(name="jobs.run", time_limit=LONGEST_SECONDS)
@@ -23,11 +20,8 @@ def run(tenant_id: str, job_id: str) -> str:
 
 
 def send(tenant_id: str, job_id: str) -> None:
-    """Ask a worker to take it up; says nothing when it cannot be asked, for the sweep finds it."""
-    try:
-        run.apply_async((tenant_id, job_id), retry=False)
-    except Exception as error:  # Redis away in any of its ways
-        logger.warning("job_not_sent", tenant=tenant_id, job=job_id, error=type(error).__name__)
+    """Ask a worker to take it up; the sweep finds it when nobody could be asked."""
+    wake(run, tenant_id, job_id, expires=None)
 
 
 @shared_task(name="jobs.sweep")  # type: ignore[untyped-decorator]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import structlog
 from celery import shared_task
 from django.utils import timezone
 
 from web.shared.accounts import onboarding
 from web.shared.core.actor import system
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.platform_admin import health, usage
 from web.shared.tenants.context import public_context
 from web.shared.tenants.ids import as_tenant_id
@@ -23,15 +22,11 @@ from web.shared.tenants.ownership import owner_lock
 from web.shared.tenants.queries import tenant_ids
 
 GRACE = timedelta(seconds=30)
-log = structlog.get_logger("murima.platform")
 
 
 def wake_provisioning(tenant_id: str) -> None:
-    """Ask a worker to finish a tenant now; beat does it when that cannot be asked."""
-    try:
-        provision.apply_async((tenant_id,), retry=False, expires=300)
-    except Exception as error:  # Redis away, in any of its ways
-        log.warning("provisioning_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+    """Ask a worker to finish a tenant now; beat does it when nobody could be asked."""
+    wake(provision, tenant_id, expires=300)
 
 
 @shared_task(name="platform.provision")  # type: ignore[untyped-decorator]

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from web.shared.core.actor import system
+from web.shared.core.tasks import wake
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.communications import channel_types, providers, queries
 from web.tenant.communications.choices import ConversationStatus, Delivery
@@ -38,7 +39,7 @@ def soon(interaction: Interaction) -> None:
     def send() -> None:
         from web.tenant.communications.tasks import send_one
 
-        send_one.apply_async((tenant, pk), expires=CLAIM.total_seconds(), retry=False)
+        wake(send_one, tenant, pk, expires=CLAIM.total_seconds())
 
     transaction.on_commit(send, robust=True)
 

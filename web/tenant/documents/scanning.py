@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from web.shared.core import audit, events
 from web.shared.core.actor import system
+from web.shared.core.tasks import wake
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.documents import storage
 from web.tenant.documents.choices import ScanStatus
@@ -41,10 +42,7 @@ def after_commit(version: uuid.UUID) -> None:
     def send() -> None:
         from web.tenant.documents.tasks import scan_version
 
-        try:
-            scan_version.apply_async((tenant, str(version)), retry=False)
-        except Exception as error:  # Redis away: the sweep comes
-            logger.warning("scan_not_sent", tenant=tenant, error=type(error).__name__)
+        wake(scan_version, tenant, str(version), expires=None)
 
     transaction.on_commit(send, robust=True)
 

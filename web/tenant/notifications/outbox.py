@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db import transaction
 from django.utils import timezone
 
 from web.shared.core import push
+from web.shared.core.tasks import once_after_commit
 from web.shared.tenants.context import current_tenant_id
 from web.shared.tenants.models import Tenant
 from web.tenant.notifications import quiet
@@ -149,7 +149,7 @@ def wake_after_commit() -> None:
 
         wake_worker(tenant)
 
-    transaction.on_commit(wake, robust=True)
+    once_after_commit(f"deliveries {tenant}", wake)
 
 
 def _digest(preference: NotificationPreference, now: datetime, zone: ZoneInfo) -> datetime:

@@ -5,33 +5,19 @@ Beat sends `notifications.sweep`, and `notifications.forget` daily; each tenant'
 
 from __future__ import annotations
 
-import time
-
-import structlog
 from celery import shared_task
 
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.notifications import delivery, escalation, services
 
 EXPIRES = 60
-PAUSE = 5.0
-
-logger = structlog.get_logger(__name__)
-_not_before = 0.0
 
 
 def wake_worker(tenant_id: str) -> None:
     """Ask a worker to deliver now; when that cannot be sent, the sweep does it."""
-    global _not_before
-    if time.monotonic() < _not_before:
-        return
-    try:
-        deliver.apply_async((tenant_id,), retry=False, expires=EXPIRES)
-    except Exception as error:  # Redis away in any of its ways
-        _not_before = time.monotonic() + PAUSE
-        logger.warning("delivery_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+    wake(deliver, tenant_id)
 
 
 @tenant_task(name="notifications.deliver")

@@ -18,13 +18,14 @@ from typing import Any, cast
 
 import structlog
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from telephony.contract.conditions import without_text
 from web.shared.api.problems import Problem
 from web.shared.core import events
 from web.shared.core.actor import Actor, system
+from web.shared.core.tasks import once_after_commit
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.workflows import actions
 from web.tenant.workflows.choices import RunStatus
@@ -84,17 +85,13 @@ def enqueue(
 def _wake_after_commit() -> None:
     """Ask a worker once per transaction; when that cannot be sent, beat's sweep does it."""
     tenant = str(current_tenant_id())
-    waiting: list[Any] = [hook[1] for hook in connection.run_on_commit]
-    if any(getattr(hook, "runs_actions", None) == tenant for hook in waiting):
-        return
 
     def wake() -> None:
         from web.tenant.workflows.tasks import wake_worker
 
         wake_worker(tenant)
 
-    wake.runs_actions = tenant  # type: ignore[attr-defined]
-    transaction.on_commit(wake, robust=True)
+    once_after_commit(f"actions {tenant}", wake)
 
 
 def again(row: ActionRun) -> None:

@@ -1,42 +1,28 @@
 """When the outbox is emptied, deadlines are looked at, and old logs go: right after a commit, and from beat.
 
-Sending the wake-up must never hold up or fail the request that committed: one try, and after a failure no
-other for PAUSE seconds in this process. `workflows.sweep` finds every tenant with something due.
+`workflows.sweep` finds every tenant with something due.
 """
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
-import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.workflows import outbox, running
 from web.tenant.workflows.choices import RunStatus
 from web.tenant.workflows.models import ActionRun, RuleRun, WorkflowInstance
 
-PAUSE = 5.0
 KEPT = timedelta(days=30)
-
-logger = structlog.get_logger(__name__)
-_not_before = 0.0
 
 
 def wake_worker(tenant_id: str) -> None:
-    """Ask a worker to do this tenant's actions now; says nothing when it cannot be asked."""
-    global _not_before
-    if time.monotonic() < _not_before:
-        return
-    try:
-        run_actions.apply_async((tenant_id,), retry=False, expires=60)
-    except Exception as error:  # Redis away in any of its ways: the sweep finds the rows
-        _not_before = time.monotonic() + PAUSE
-        logger.warning("action_wake_not_sent", tenant=tenant_id, error=type(error).__name__)
+    """Ask a worker to do this tenant's actions now."""
+    wake(run_actions, tenant_id)
 
 
 @tenant_task(name="workflows.actions")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import transaction
 from django.utils import timezone
 
+from web.shared.core.tasks import once_after_commit
 from web.shared.core.webhooks import tasks
 from web.shared.records.models import WebhookDelivery, WebhookEndpoint
 from web.shared.tenants.context import current_tenant_id
@@ -45,4 +45,4 @@ def deliver(endpoint: WebhookEndpoint, event: DomainEvent) -> WebhookDelivery:
 def wake() -> None:
     """Ask a worker to send, after the commit."""
     tenant_id = str(current_tenant_id())
-    transaction.on_commit(lambda: tasks.send(tenant_id), robust=True)
+    once_after_commit(f"webhooks {tenant_id}", lambda: tasks.send(tenant_id))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import structlog
 from celery import shared_task
 from django.db import ProgrammingError
 
-from web.shared.core.tasks import tenant_task
+from web.shared.core.tasks import tenant_task, wake
 from web.shared.core.webhooks import sending
 from web.shared.tenants.context import tenant_context
 from web.shared.tenants.queries import tenant_ids
 
 ROUNDS = 20
 """So many rounds one task does at most; what is left is swept up."""
-
-logger = structlog.get_logger(__name__)
 
 
 @tenant_task(name="webhooks.deliver")
@@ -30,11 +27,8 @@ def deliver(tenant_id: str) -> int:
 
 
 def send(tenant_id: str) -> None:
-    """Ask a worker; says nothing when it cannot be asked, for the sweep finds what is due."""
-    try:
-        deliver.apply_async((tenant_id,), retry=False, expires=60)
-    except Exception as error:  # Redis away in any of its ways
-        logger.warning("webhooks_not_woken", tenant=tenant_id, error=type(error).__name__)
+    """Ask a worker; the sweep finds what is due when nobody could be asked."""
+    wake(deliver, tenant_id)
 
 
 @shared_task(name="webhooks.sweep")  # type: ignore[untyped-decorator]
