@@ -11,8 +11,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from web.shared.api.fields import EntityId
 from web.shared.api.serializers import Body, ModelBody
-from web.shared.core import entities
 from web.tenant.calls.models import (
     AgentDevice,
     AgentSkill,
@@ -135,25 +135,10 @@ class CallBody(ModelBody):
 class CallPatch(Body):
     """What may be corrected. `contact` and `case` are ids or null, `disposition` a code."""
 
-    contact = serializers.UUIDField(allow_null=True, required=False)
-    case = serializers.UUIDField(allow_null=True, required=False)
+    contact = EntityId("contact", row=True, allow_null=True, required=False)
+    case = EntityId("case", row=True, allow_null=True, required=False)
     disposition = serializers.CharField(max_length=40, required=False)
     note = serializers.CharField(max_length=MAX_NOTE, allow_blank=True, required=False)
-
-    def validate_contact(self, value: Any) -> Any:
-        return self._visible("contact", value)
-
-    def validate_case(self, value: Any) -> Any:
-        return self._visible("case", value)
-
-    def _visible(self, entity: str, pk: Any) -> Any:
-        """The row that an id means, for the service; one that this person may not see does not exist."""
-        if pk is None:
-            return None
-        try:
-            return entities.row(entity, pk, self.context["viewer"])
-        except entities.UnknownEntity:
-            raise serializers.ValidationError(f"There is no such {entity}.", "does_not_exist") from None
 
     def validate_disposition(self, value: str) -> CallDisposition:
         found = CallDisposition.objects.filter(code=value, is_active=True).first()

@@ -7,9 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import EntityId
 from web.shared.api.serializers import Body, ModelBody
 from web.tenant.cases import forms, permissions
-from web.tenant.cases.api.fields import VisibleCase
 from web.tenant.cases.api.serializers import PERSON, CaseSummary
 from web.tenant.cases.choices import LinkType
 from web.tenant.cases.models import CaseHistory, CaseLink, CaseMerge, CaseNote, CaseNoteVersion, CaseWatcher
@@ -64,7 +64,7 @@ class HistoryBody(ModelBody):
 class LinkBody(ModelBody):
     """`case` is the other one, `link_type` what it is to this one."""
 
-    case = VisibleCase()
+    case = EntityId("case", row=True)
     link_type = serializers.ChoiceField(choices=LinkType.choices)
     other = serializers.SerializerMethodField()
 
@@ -132,7 +132,7 @@ class NoteVersionsBody(Body):
 
 
 class MergeInto(Body):
-    into = VisibleCase(help_text="The case that stays.")
+    into = EntityId("case", row=True, help_text="The case that stays.")
     reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
 
 

@@ -18,12 +18,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from web.shared.accounts.registry import MEMBER
+from web.shared.api.fields import EntityId
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import Viewer
 from web.tenant.cases import forms, permissions, queries
-from web.tenant.cases.api.fields import Choice, EntityId
+from web.tenant.cases.api.fields import Choice
 from web.tenant.cases.choices import CasePriority, CaseStatus, PartyRole
 from web.tenant.cases.models import Case, CaseParty, CaseSla, CaseTypeForm
 from web.tenant.cases.services.assigning import LEASE_MINUTES, MAX_LEASE, MIN_LEASE

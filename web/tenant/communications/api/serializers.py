@@ -9,11 +9,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import EntityId
 from web.shared.api.serializers import Body, ModelBody
-from web.shared.core import entities
 from web.shared.core.viewer import Viewer
 from web.tenant.communications.choices import Delivery, Direction, TextFormat
 from web.tenant.communications.models import (
@@ -28,26 +27,6 @@ from web.tenant.communications.models import (
 from web.tenant.contacts import queries as contacts
 
 CONTACT = "web.tenant.contacts.api.serializers.ContactSummary"
-
-
-@extend_schema_field({"type": "string", "format": "uuid"})
-class EntityRef(serializers.UUIDField):
-    """The id of something registered as an entity that the writer may see. Gives the id."""
-
-    default_error_messages = {"does_not_exist": "There is no such object."}
-
-    def __init__(self, entity: str, **kwargs: Any) -> None:
-        self.entity = entity
-        super().__init__(**kwargs)
-
-    def to_internal_value(self, data: Any) -> uuid.UUID:
-        pk: uuid.UUID = super().to_internal_value(data)
-        viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
-        try:
-            entities.row(self.entity, pk, viewer)
-        except LookupError:
-            self.fail("does_not_exist")
-        return pk
 
 
 class RowRef(serializers.UUIDField):
@@ -151,8 +130,8 @@ class ConversationBody(ModelBody):
 
     channel = RowRef(Channel)
     channel_type = serializers.CharField(source="channel.type", read_only=True)
-    contact = EntityRef("contact", source="contact_id")
-    case = EntityRef("case", source="case_id", allow_null=True, required=False)
+    contact = EntityId("contact", source="contact_id")
+    case = EntityId("case", source="case_id", allow_null=True, required=False)
     assigned_to = serializers.UUIDField(source="assigned_to_id", read_only=True, allow_null=True)
 
     class Meta:
@@ -237,7 +216,7 @@ class InteractionBody(ModelBody):
     conversation = serializers.UUIDField(source="conversation_id", read_only=True)
     channel = serializers.UUIDField(source="channel_id", read_only=True)
     contact = serializers.UUIDField(source="contact_id", read_only=True)
-    case = EntityRef("case", source="case_id", allow_null=True, required=False)
+    case = EntityId("case", source="case_id", allow_null=True, required=False)
     template = serializers.UUIDField(source="template_id", read_only=True, allow_null=True)
     author = serializers.UUIDField(source="created_by_id", read_only=True, allow_null=True)
     metadata = serializers.DictField(required=False)
@@ -291,7 +270,7 @@ class _Message(Body):
     format = serializers.ChoiceField(choices=TextFormat.choices, default=TextFormat.TEXT.value)
     metadata = serializers.DictField(default=dict)
     attachments = serializers.ListField(
-        child=EntityRef("document"), max_length=MAX_ATTACHMENTS, default=list, help_text="Ids of documents."
+        child=EntityId("document"), max_length=MAX_ATTACHMENTS, default=list, help_text="Ids of documents."
     )
 
     def validate_attachments(self, value: list[uuid.UUID]) -> list[str]:
@@ -314,7 +293,7 @@ class ReceiveAsk(_Message):
     """A message that came in. The same `external_id` on the same channel is stored once."""
 
     channel = RowRef(Channel)
-    contact = EntityRef("contact")
+    contact = EntityId("contact")
     direction = serializers.ChoiceField(
         choices=[Direction.INBOUND.value], default=Direction.INBOUND.value, help_text="Sending is elsewhere."
     )

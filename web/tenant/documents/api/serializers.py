@@ -10,27 +10,11 @@ from django.core.exceptions import ValidationError as ModelRefused
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import EntityId
 from web.shared.api.serializers import Body, ModelBody
-from web.shared.core import entities
 from web.shared.core.validators import check_tags
 from web.tenant.documents.choices import AccessType
 from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion
-
-
-class Reference(serializers.UUIDField):
-    """The id of a thing that this person may see; anything else does not exist."""
-
-    def __init__(self, entity: str, **options: Any) -> None:
-        self.entity = entity
-        super().__init__(source=f"{entity}_id", allow_null=True, required=False, **options)
-
-    def to_internal_value(self, data: Any) -> Any:
-        pk = super().to_internal_value(data)
-        try:
-            entities.row(self.entity, pk, self.context["viewer"])
-        except entities.UnknownEntity:
-            raise serializers.ValidationError(f"There is no such {self.entity}.", "does_not_exist") from None
-        return pk
 
 
 class TagsField(serializers.JSONField):
@@ -50,8 +34,8 @@ class TagsField(serializers.JSONField):
 class DocumentBody(ModelBody):
     """A document. `filename` may be changed; type and size are found in the content."""
 
-    case = Reference("case")
-    contact = Reference("contact")
+    case = EntityId("case", source="case_id", allow_null=True, required=False)
+    contact = EntityId("contact", source="contact_id", allow_null=True, required=False)
     tags = extend_schema_field({"type": "array", "items": {"type": "string"}})(TagsField)(required=False)
 
     class Meta:

@@ -7,10 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import EntityId
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.core import entities
 from web.tenant.tasks import queries
-from web.tenant.tasks.api.fields import MISSING, EntityField, MemberField, MembersField
+from web.tenant.tasks.api.fields import MISSING, MemberField, MembersField
 from web.tenant.tasks.models import (
     Task,
     TaskChecklistItem,
@@ -36,8 +37,8 @@ EXPANDABLE = {
 class TaskBody(ModelBody):
     """`entity_type` and `entity_id` together point at anything;"""
 
-    case = EntityField("case", required=False, allow_null=True)
-    contact = EntityField("contact", required=False, allow_null=True)
+    case = EntityId("case", row=True, required=False, allow_null=True)
+    contact = EntityId("contact", row=True, required=False, allow_null=True)
     assigned_to = MemberField(required=False, allow_null=True)
     series = serializers.UUIDField(source="series_id", read_only=True, allow_null=True)
     created_by = serializers.UUIDField(source="created_by_id", read_only=True, allow_null=True)
@@ -100,7 +101,7 @@ class TaskCommentBody(ModelBody):
 
 
 class TaskDependencyBody(ModelBody):
-    depends_on = EntityField("task")
+    depends_on = EntityId("task", row=True)
 
     class Meta:
         model = TaskDependency
@@ -129,8 +130,8 @@ class TaskChecklistBody(ModelBody):
 
 
 class TaskSeriesBody(ModelBody):
-    case = EntityField("case", required=False, allow_null=True)
-    contact = EntityField("contact", required=False, allow_null=True)
+    case = EntityId("case", row=True, required=False, allow_null=True)
+    contact = EntityId("contact", row=True, required=False, allow_null=True)
     assigned_to = MemberField(required=False, allow_null=True)
     time_zone = serializers.CharField(
         max_length=64, required=False, help_text="An IANA name; the organisation's own when left out."
