@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 from web.shared.accounts.registry import MEMBER
 from web.shared.api.problems import FieldError, Malformed
 from web.shared.core import entities
-from web.shared.core.viewer import Viewer
+from web.shared.core.viewer import Viewer, viewer_in
 
 MOST = 5
 """More names in one request than this are refused."""
@@ -74,7 +74,7 @@ def _replaced(value: Any, objects: Mapping[str, Any]) -> Any:
 
 def _objects(path: str, keys: set[str], context: Mapping[str, Any]) -> dict[str, Any]:
     body = _serializer(path)
-    viewer: Viewer = context.get("viewer") or Viewer(None, {})
+    viewer = viewer_in(context)
     rows = _rows(body, viewer)
     if rows is None:
         return {}

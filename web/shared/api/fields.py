@@ -11,7 +11,7 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.core import entities
-from web.shared.core.viewer import Viewer
+from web.shared.core.viewer import viewer_in
 
 
 class EntityId(serializers.UUIDField):
@@ -29,7 +29,7 @@ class EntityId(serializers.UUIDField):
 
     def to_internal_value(self, data: Any) -> Any:
         pk = super().to_internal_value(data)
-        viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+        viewer = viewer_in(self.context)
         try:
             found = entities.row(self.entity, pk, viewer)
         except entities.UnknownEntity:

@@ -17,7 +17,7 @@ says, null removing a name; a JSONField is one document and is replaced as a who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -25,7 +25,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from web.shared.api import expansion
 from web.shared.api.problems import FieldError, Forbidden
-from web.shared.core.viewer import Viewer
+from web.shared.core.viewer import viewer_in
 
 REDACTED = "redacted"
 
@@ -56,6 +56,23 @@ class StrictFields(serializers.Serializer[Any]):
 
 class Body(StrictFields):
     """For bodies that are no model: `class SignIn(Body): email = EmailField()`."""
+
+
+def page_of(name: str, item: type[serializers.Serializer[Any]], about: str = "") -> Any:
+    """The body called `name` that describes a list of `item`, for an answer that no viewset's list gives."""
+    fields = {
+        "data": item(many=True),
+        "next_cursor": serializers.CharField(allow_null=True),
+        "has_more": serializers.BooleanField(),
+    }
+    return type(name, (Body,), {"__doc__": about, "__module__": item.__module__, **fields})
+
+
+def read(body: Callable[..., Any], request: Any, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of the request's body as `body` reads them. ValidationError."""
+    found = body(data=request.data, context=dict(context or {}))
+    found.is_valid(raise_exception=True)
+    return dict(found.validated_data)
 
 
 class RedactedField(serializers.Field[Any, Any, Any, Any]):
@@ -121,7 +138,7 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
     def _hidden(self) -> set[str]:
         if not self.sensitive:
             return set()
-        viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+        viewer = viewer_in(self.context)
         return {name for name, code in self.sensitive.items() if not viewer.may(code)}
 
     def _refuse_hidden(self, data: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from web.shared.core.exits import Code, Exit
 from web.shared.tenants.context import public_context
 from web.shared.tenants.ids import TenantId
 from web.shared.tenants.models import Domain, Tenant, TenantStatus
@@ -19,6 +20,20 @@ def tenant_named(text: str) -> Tenant | None:
     with public_context():
         found: Tenant | None = Tenant.objects.filter(pk=text).first()
     return found or tenant_by_slug(text)
+
+
+def tenant_wanted(text: str) -> Tenant:
+    """As `tenant_named`, for commands. Exit when there is none."""
+    found = tenant_named(text)
+    if found is None:
+        raise nobody_called(text)
+    return found
+
+
+def nobody_called(text: str) -> Exit:
+    return Exit(
+        f"No tenant has the id or slug {text!r}.", next_step="manage.py tenant_list", code=Code.NOT_FOUND
+    )
 
 
 def tenant_by_host(host: str) -> Tenant | None:

@@ -14,13 +14,13 @@ from web.shared.accounts import limits, mail, passwords, sessions
 from web.shared.accounts.api import mfa_bodies as bodies
 from web.shared.accounts.api import proof
 from web.shared.accounts.api.serializers import CeremonyAnswer
-from web.shared.accounts.api.sign_in_views import read
 from web.shared.accounts.factors import passkeys, policy, recovery, totp
 from web.shared.accounts.middleware import tenant_key
 from web.shared.accounts.models import OutgoingMail, TokenFamily, User
 from web.shared.accounts.problems import SecondFactorRefused
 from web.shared.accounts.session_store import ENROL_ONLY
 from web.shared.api.problems import Conflict, NotFound
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import ApiView
 from web.shared.core import audit
 from web.shared.core.net import client_address

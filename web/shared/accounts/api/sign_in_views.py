@@ -7,7 +7,6 @@ that the second step sends back; the note opens nothing by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import logout
@@ -27,6 +26,7 @@ from web.shared.accounts.problems import EnrolmentRequired, SecondFactorRefused
 from web.shared.accounts.queries import may_enter
 from web.shared.accounts.session_store import ENROL_ONLY
 from web.shared.api.problems import Forbidden
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import ApiView
 from web.shared.core import audit
 from web.shared.core.net import client_address
@@ -157,13 +157,6 @@ class TokenView(ApiView):
         if family is not None:
             tokens.revoke(family, because="signed out")
         return Response(status=204)
-
-
-def read(body: Callable[..., Any], request: Request) -> dict[str, Any]:
-    """The validated values of the request's body."""
-    found = body(data=request.data)
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
 
 
 def sign_in_here(request: Request, user: User, *, by_password: bool, factor_proved: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.api.fields import EntityId
-from web.shared.api.serializers import Body, ModelBody
+from web.shared.api.serializers import Body, ModelBody, page_of
 from web.tenant.calls.models import (
     AgentDevice,
     AgentSkill,
@@ -170,12 +170,7 @@ class EventBody(ModelBody):
         return names.get(str(event.actor_id)) if event.actor_id else None
 
 
-class EventsAnswer(Body):
-    """All events of one call, in the shape of every list."""
-
-    data = EventBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+EventsAnswer = page_of("EventsAnswer", EventBody, "All events of one call, in the shape of every list.")
 
 
 class VisitBody(ModelBody):
@@ -226,22 +221,9 @@ class TransferBody(ModelBody):
         read_only_fields = fields
 
 
-class VisitsAnswer(Body):
-    data = VisitBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
-
-
-class SegmentsAnswer(Body):
-    data = SegmentBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
-
-
-class TransfersAnswer(Body):
-    data = TransferBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+VisitsAnswer = page_of("VisitsAnswer", VisitBody)
+SegmentsAnswer = page_of("SegmentsAnswer", SegmentBody)
+TransfersAnswer = page_of("TransfersAnswer", TransferBody)
 
 
 def public_type(kind: str) -> str:

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from web.shared.api.fields import EntityId
-from web.shared.api.serializers import Body, ModelBody
+from web.shared.api.serializers import Body, ModelBody, page_of
 from web.tenant.cases import forms, permissions
 from web.tenant.cases.api.serializers import PERSON, CaseSummary
 from web.tenant.cases.choices import LinkType
@@ -151,7 +151,4 @@ class EntryBody(Body):
     data = serializers.DictField()  # type: ignore[assignment]
 
 
-class TimelineBody(Body):
-    data = EntryBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+TimelineBody = page_of("TimelineBody", EntryBody)

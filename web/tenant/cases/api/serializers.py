@@ -22,7 +22,7 @@ from web.shared.api.fields import EntityId
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
-from web.shared.core.viewer import Viewer
+from web.shared.core.viewer import viewer_in
 from web.tenant.cases import forms, permissions, queries
 from web.tenant.cases.api.fields import Choice
 from web.tenant.cases.choices import CasePriority, CaseStatus, PartyRole
@@ -252,7 +252,7 @@ class CaseBody(ModelBody):
         return super().to_internal_value(data)
 
     def _refuse_sensitive(self, data: Mapping[str, Any]) -> None:
-        viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+        viewer = viewer_in(self.context)
         given = data.get("custom_fields")
         names = sorted(set(given) & self._hidden_names()) if isinstance(given, Mapping) else []
         if names:
@@ -266,7 +266,7 @@ class CaseBody(ModelBody):
 
     def _hidden_names(self) -> frozenset[str]:
         """Sensitive names, for who may not see them; read once for a whole page."""
-        viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+        viewer = viewer_in(self.context)
         if viewer.may(permissions.VIEW_SENSITIVE):
             return frozenset()
         holder: Any = self.root

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from web.shared.api.filters import Filter
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import ResourceViewSet
 from web.shared.core.api.transfer_views import ExportView
 from web.tenant.cases import exporting, queries, search
@@ -87,10 +88,7 @@ class CaseViewSet(ResourceViewSet):
         return queries.with_lists(Case.objects.all()).get(pk=case.pk)
 
     def _read(self, request: Request, body: Any) -> dict[str, Any]:
-        given = body(data=request.data, context=self.get_serializer_context())
-        given.is_valid(raise_exception=True)
-        found: dict[str, Any] = given.validated_data
-        return found
+        return read(body, request, self.get_serializer_context())
 
     @extend_schema(request=AssignBody, responses=CaseBody)
     @action(detail=True, methods=["post"])

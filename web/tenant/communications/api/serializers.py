@@ -12,8 +12,8 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.api.fields import EntityId
-from web.shared.api.serializers import Body, ModelBody
-from web.shared.core.viewer import Viewer
+from web.shared.api.serializers import Body, ModelBody, page_of
+from web.shared.core.viewer import viewer_in
 from web.tenant.communications.choices import Delivery, Direction, TextFormat
 from web.tenant.communications.models import (
     MAX_ATTACHMENTS,
@@ -169,7 +169,7 @@ class ConversationBody(ModelBody):
     def to_representation(self, instance: Any) -> dict[str, Any]:
         item = super().to_representation(instance)
         if item.get("address"):
-            viewer: Viewer = self.context.get("viewer") or Viewer(None, {})
+            viewer = viewer_in(self.context)
             item["address"] = contacts.shown_address(instance.contact, item["address"], viewer)
         return item
 
@@ -194,10 +194,7 @@ class SegmentBody(ModelBody):
         read_only_fields = fields
 
 
-class SegmentsAnswer(Body):
-    data = SegmentBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+SegmentsAnswer = page_of("SegmentsAnswer", SegmentBody)
 
 
 class AssignAsk(Body):

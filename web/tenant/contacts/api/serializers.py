@@ -17,9 +17,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from web.shared.api.problems import FieldError, Forbidden
-from web.shared.api.serializers import REDACTED, Body, ModelBody
+from web.shared.api.serializers import REDACTED, Body, ModelBody, page_of
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
-from web.shared.core.viewer import Viewer
+from web.shared.core.viewer import viewer_in
 from web.tenant.contacts import anonymity, custom_fields
 from web.tenant.contacts.choices import AddressKind, HoldReason, PhoneLabel, Reach
 from web.tenant.contacts.models import (
@@ -37,7 +37,7 @@ _HOURS = {"type": "object", "additionalProperties": {"type": "array", "items": {
 
 
 def sees_sensitive(context: Mapping[str, Any]) -> bool:
-    viewer: Viewer = context.get("viewer") or Viewer(None, {})
+    viewer = viewer_in(context)
     return viewer.may(CONTACTS_VIEW_SENSITIVE)
 
 
@@ -280,10 +280,7 @@ class RelativeBody(Body):
     description = serializers.CharField()
 
 
-class RelativesAnswer(Body):
-    data = RelativeBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+RelativesAnswer = page_of("RelativesAnswer", RelativeBody)
 
 
 class GroupBody(ModelBody):
@@ -327,10 +324,7 @@ class ConsentBody(ModelBody):
         read_only_fields = ["id", "recorded_at", "recorded_by"]
 
 
-class ConsentsAnswer(Body):
-    data = ConsentBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+ConsentsAnswer = page_of("ConsentsAnswer", ConsentBody)
 
 
 class ReachBody(Body):
@@ -418,10 +412,7 @@ class EntryBody(Body):
     details = serializers.DictField(source="data")
 
 
-class TimelineAnswer(Body):
-    data = EntryBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+TimelineAnswer = page_of("TimelineAnswer", EntryBody)
 
 
 class FieldSchemaBody(ModelBody):

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from web.shared.api.fields import EntityId
-from web.shared.api.serializers import Body, ModelBody
+from web.shared.api.serializers import Body, ModelBody, page_of
 from web.shared.core.validators import check_tags
 from web.tenant.documents.choices import AccessType
 from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion
@@ -83,12 +83,7 @@ class VersionBody(ModelBody):
         read_only_fields = fields
 
 
-class VersionList(Body):
-    """Every version, newest first, in the shape of every list."""
-
-    data = VersionBody(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
-    has_more = serializers.BooleanField()
+VersionList = page_of("VersionList", VersionBody, "Every version, newest first, in the shape of every list.")
 
 
 class LinkAsk(Body):

@@ -13,11 +13,12 @@ from rest_framework.response import Response
 from telephony.contract import conditions
 from web.shared.api.filters import Filter, refuse_parameters
 from web.shared.api.problems import Conflict, FieldError, Invalid
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import ApiView, ReadOnlyViewSet, ResourceViewSet
 from web.shared.core import audit
 from web.tenant.workflows import actions, outbox, rules, services
 from web.tenant.workflows.api import serializers as bodies
-from web.tenant.workflows.api.views import FLAG, MOMENT, TIMES, UUID_SCHEMA, read
+from web.tenant.workflows.api.views import FLAG, MOMENT, TIMES, UUID_SCHEMA
 from web.tenant.workflows.choices import RunStatus
 from web.tenant.workflows.models import ActionRun, BusinessRule, RuleRun
 

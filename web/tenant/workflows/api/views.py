@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from web.shared.api import etags
 from web.shared.api.filters import Filter
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import (
     BaseViewSet,
     CreateMixin,
@@ -31,14 +32,6 @@ UUID_SCHEMA = {"type": "string", "format": "uuid"}
 FLAG = {"type": "boolean"}
 MOMENT = {"type": "string", "format": "date-time"}
 TIMES = {"created_at": "created_at", "updated_at": "updated_at"}
-
-
-def read(kind: Any, request: Request) -> dict[str, Any]:
-    """The body of `request` as `kind` reads it."""
-    body = kind(data=request.data)
-    body.is_valid(raise_exception=True)
-    found: dict[str, Any] = body.validated_data
-    return found
 
 
 def unknown(field: str) -> ValidationError:

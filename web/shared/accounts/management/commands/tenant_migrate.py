@@ -16,12 +16,13 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from web.shared.accounts.roles import role_rows_sync
 from web.shared.core.actor import system
-from web.shared.core.exits import Code, Exit
+from web.shared.core.exits import Exit
 from web.shared.tenants.context import public_context
 from web.shared.tenants.migrating import Migrator
 from web.shared.tenants.models import Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_lock
 from web.shared.tenants.provisioning import provision
+from web.shared.tenants.queries import nobody_called
 from web.shared.tenants.schemas import template_prepare
 from web.shared.tenants.services import schema_prepare
 from web.shared.tenants.versions import SchemaVersion, public_version, tenant_versions
@@ -72,7 +73,7 @@ class Command(BaseCommand):
     def _chosen(self, only: str) -> list[SchemaVersion]:
         found = tenant_versions(only)
         if only and not found:
-            raise Exit(f"No tenant has the id or slug {only!r}.", code=Code.NOT_FOUND)
+            raise nobody_called(only)
         return found
 
     def _migrate(self, version: SchemaVersion, as_json: bool) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from web.shared.core.exits import Code, Exit
 from web.shared.tenants.backup.saving import save
+from web.shared.tenants.queries import nobody_called
 from web.shared.tenants.versions import tenant_versions
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         tenants = tenant_versions(options["tenant"])
         if not tenants and options["tenant"]:
-            raise Exit(f"No tenant has the id or slug {options['tenant']!r}.", code=Code.NOT_FOUND)
+            raise nobody_called(options["tenant"])
         made = save(options["directory"], tenants, everything=options["all"])
         size = sum(one["bytes"] for one in made.files.values())
         said = {
