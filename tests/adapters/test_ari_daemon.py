@@ -47,12 +47,8 @@ async def rig(own_stack: Stack) -> AsyncIterator[Rig]:
         row(TENANT, ANNA, PHONE_A),
         row(TENANT, BEN, PHONE_B),
     )
-    made = Rig(own_stack.asterisk.ari, "murima", own_stack.keys["ari"], published, TENANT)
-    await made.sweep()
-    await made.start()
-    yield made
-    await made.stop()
-    await made.sweep()
+    async with Rig.on(own_stack, published, TENANT) as made:
+        yield made
 
 
 @pytest.fixture

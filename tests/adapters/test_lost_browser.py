@@ -42,12 +42,8 @@ def own_stack() -> Iterator[Stack]:
 async def rig(own_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setitem(provision._KINDS, DeviceKind.BROWSER, provision._KINDS[DeviceKind.SIP])
     published = Publication(policy(TENANT, NUMBER), row(TENANT, ANNA, PHONE, kind=DeviceKind.BROWSER))
-    made = Rig(own_stack.asterisk.ari, "murima", own_stack.keys["ari"], published, TENANT)
-    await made.sweep()
-    await made.start()
-    yield made
-    await made.stop()
-    await made.sweep()
+    async with Rig.on(own_stack, published, TENANT) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,14 +4,18 @@
 without a farewell and look at what the next one makes of the same calls.
 """
 
+from __future__ import annotations
+
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 
+from deployment.dev.stack import Stack
 from telephony import codec
 from telephony.adapters.ari.switch import AriSwitch
 from telephony.adapters.bus.memory import MemoryBus
@@ -42,6 +46,22 @@ class Rig:
         self.task: asyncio.Task[None]
 
     # --- life ---
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def on(
+        cls, stack: Stack, published: Publication, tenant: str, *, recorder: Recorder | None = None
+    ) -> AsyncIterator[Rig]:
+        """A daemon on this stack's Asterisk, where no call is before or after it."""
+        made = cls(stack.asterisk.ari, "murima", stack.keys["ari"], published, tenant)
+        made.recorder = recorder
+        await made.sweep()
+        try:
+            await made.start()
+            yield made
+        finally:
+            await made.stop()
+            await made.sweep()
 
     async def start(self, log: Any = None) -> None:
         """A new owner of the same log; returns when it makes offers."""

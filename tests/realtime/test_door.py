@@ -130,15 +130,20 @@ async def test_other_paths_lead_nowhere(person):
         assert await Client(cookie=cookie, path=path).open() is not None
 
 
-async def test_signing_out_ends_the_socket(person):
-    from web.shared.accounts.models import Session
-
+async def _inside(person):
+    """An agent and their open socket, with everything told that signing in brings."""
     somebody = await person("agent")
-    user = somebody.user
     client = Client(cookie=somebody.cookie)
     await client.open()
     await client.until("snapshot")
-    await _settled(user)
+    await _settled(somebody.user)
+    return somebody.user, client
+
+
+async def test_signing_out_ends_the_socket(person):
+    from web.shared.accounts.models import Session
+
+    user, client = await _inside(person)
     await public_db(lambda: Session.objects.get(user=user).delete())
     assert await client.until_closed(5) == 4401
 
@@ -147,12 +152,7 @@ async def test_losing_the_role_ends_the_socket(person, tenants):
     from web.shared.accounts.services import membership_ensure
     from web.shared.core.actor import system
 
-    somebody = await person("agent")
-    user = somebody.user
-    client = Client(cookie=somebody.cookie)
-    await client.open()
-    await client.until("snapshot")
-    await _settled(user)
+    user, client = await _inside(person)
     await public_db(
         membership_ensure, actor=system("tests"), user=user, tenant_id=tenants[0].pk, role="viewer"
     )
@@ -163,12 +163,7 @@ async def test_a_deactivated_person_is_put_out(person):
     from web.shared.accounts.services import user_deactivate
     from web.shared.core.actor import system
 
-    somebody = await person("agent")
-    user = somebody.user
-    client = Client(cookie=somebody.cookie)
-    await client.open()
-    await client.until("snapshot")
-    await _settled(user)
+    user, client = await _inside(person)
     await public_db(user_deactivate, actor=system("tests"), user=user)
     assert await client.until_closed(5) == 4401
 

@@ -34,16 +34,13 @@ LIMIT = 200_000
 @contextlib.asynccontextmanager
 async def staged(stack: Stack, story: stories.Story, root: Path) -> AsyncIterator[Stage]:
     """A daemon on which the story can begin; ended and swept afterwards."""
-    rig = Rig(stack.asterisk.ari, "murima", stack.keys["ari"], story.published(), stories.TENANT)
     files = JournalFiles(root, "recorded")
-    rig.recorder = files
-    await rig.sweep()
-    await rig.start()
-    async with Stage.on(stack, rig) as stage:
+    async with (
+        Rig.on(stack, story.published(), stories.TENANT, recorder=files) as rig,
+        Stage.on(stack, rig) as stage,
+    ):
         yield stage
         await rig.until(lambda: not stage.live, 40)
-    await rig.stop()
-    await rig.sweep()
     await asyncio.to_thread(files.close)
 
 

@@ -39,12 +39,7 @@ class OutgoingCall(Call):
         if self.media:
             self.port = await self.media.open(self.line.address[0])
         headers = [
-            ("Via", self.line.via()),
-            ("Max-Forwards", "70"),
-            ("From", self.local),
-            ("To", self.remote),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{self.sequence} INVITE"),
+            *self.headers("INVITE"),
             ("Contact", self.contact()),
             ("Allow", ALLOW),
             ("Content-Type", "application/sdp"),

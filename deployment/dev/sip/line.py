@@ -211,7 +211,12 @@ class Call:
 
     def _request(self, method: str, extra: tuple[tuple[str, str], ...] = ()) -> Message:
         self.sequence += 1
-        headers = [
+        routes = [("Route", route) for route in self.routes]
+        return Message(f"{method} {self.target} SIP/2.0", [*self.headers(method), *routes, *extra])
+
+    def headers(self, method: str) -> list[tuple[str, str]]:
+        """What every request of this call begins with."""
+        return [
             ("Via", self.line.via()),
             ("Max-Forwards", "70"),
             ("From", self.local),
@@ -219,8 +224,6 @@ class Call:
             ("Call-ID", self.call_id),
             ("CSeq", f"{self.sequence} {method}"),
         ]
-        headers += [("Route", route) for route in self.routes]
-        return Message(f"{method} {self.target} SIP/2.0", [*headers, *extra])
 
     def _later(self, work: object) -> None:
         task = asyncio.ensure_future(work)  # type: ignore[call-overload]
