@@ -27,6 +27,7 @@ def _row(name: str, file: str, before: str, after: str, tests: str, *more: tuple
 
 _LOG = "telephony/adapters/log/"
 _FILE = "adapters/test_log_file.py::"
+_OWNERS = "adapters/test_log_owners.py::"
 _SEGMENT = "adapters/test_log_segment.py::"
 _KEPT = "adapters/test_log_guards.py::"
 _ARI = "telephony/adapters/ari/"
@@ -37,10 +38,11 @@ _ASKED = "if not await self._journal.still_ours(EPOCH_SECONDS):\n            "
 
 LOG = (
     _row("owner-for-share", f"{_LOG}statements.py", "WHERE shard = %s FOR SHARE", "WHERE shard = %s",
-         f"{_FILE}test_nobody_takes_the_epoch_in_the_middle_of_a_commit"),
+         f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit"),
     _row("commit-epoch", f"{_LOG}postgres.py",
          "await self._fence(epoch)\n            last =", "last =",
-         f"{_FILE}test_nobody_takes_the_epoch_in_the_middle_of_a_commit test_a_fenced_writer_writes_nothing"),
+         f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit "
+         "test_a_fenced_writer_writes_nothing"),
     _row("checkpoint-epoch", f"{_LOG}postgres.py",
          "await self._fence(epoch)\n            await self._do(statements.KEEP",
          "await self._do(statements.KEEP",
@@ -48,25 +50,25 @@ LOG = (
     _row("checkpoint-older", f"{_LOG}statements.py", "WHERE c.seq <= excluded.seq", "",
          f"{_KEPT}test_an_older_checkpoint_never_replaces_a_newer"),
     _row("provisional-epoch", f"{_LOG}statements.py", "WHERE o.epoch < excluded.epoch", "",
-         f"{_FILE}test_a_provisional_owner_yields_to_a_newer_one"),
+         f"{_OWNERS}test_a_provisional_owner_yields_to_a_newer_one"),
     _row("foreign-directory", f"{_LOG}claim.py",
          "if owner is not None and owner[1] != identity.directory and segments.end > segments.start:",
-         "if False:", f"{_FILE}test_a_provisional_owner_yields_to_a_newer_one"),
+         "if False:", f"{_OWNERS}test_a_provisional_owner_yields_to_a_newer_one"),
     _row("unique-tenant-seq", "web/shared/core/migrations/0002_log.py",
          "    PRIMARY KEY (tenant, seq, day),\n",
          "", f"{_KEPT}test_a_fact_that_is_there_before_its_time_stops_the_writer"),
     _row("facts-before-their-time", f"{_LOG}postgres.py", "if written != len(entries):", "if False:",
          f"{_KEPT}test_a_fact_that_is_there_before_its_time_stops_the_writer"),
     _row("equal-facts", f"{_LOG}postgres.py", "if rows[0][0] != len(entries):", "if False:",
-         f"{_FILE}test_another_writer_of_the_same_numbers_is_told_apart"),
+         f"{_OWNERS}test_another_writer_of_the_same_numbers_is_told_apart"),
     _row("hole-in-the-log", f"{_LOG}postgres.py", "if entry.seq != expected:", "if False:",
-         f"{_FILE}test_no_hole_is_written"),
+         f"{_OWNERS}test_no_hole_is_written"),
     _row("position-lock", f"{_LOG}statements.py", "ORDER BY tenant FOR UPDATE", "ORDER BY tenant",
          f"{_KEPT}test_a_commit_waits_for_one_of_unknown_outcome"),
     _row("append-order", f"{_LOG}log.py", "if entry.seq != before + 1 or entry.epoch != self.epoch:",
          "if False:", f"{_FILE}TestPort::test_order_and_epoch_are_checked_before_anything_is_written[file]"),
     _row("append-fenced", f"{_LOG}log.py", "self._raise_if_fenced()\n        group", "group",
-         f"{_FILE}test_a_fenced_writer_writes_nothing"),
+         f"{_OWNERS}test_a_fenced_writer_writes_nothing"),
     _row("committed-waits-for-the-disk", f"{_LOG}log.py",
          "return self.away and self.segments.synced >= written",
          "return self.away", f"{_KEPT}test_without_postgres_an_answer_waits_for_the_disk"),

@@ -7,18 +7,21 @@ between a client and a server and can refuse, reset or fall silent; `passed` pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import importlib
 import itertools
 import os
 import random
 import uuid
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from telephony.adapters.log.log import FileLog
 from telephony.contract import facts as f
 from telephony.contract.frames import Entry, Party
 from telephony.contract.ids import AgentId, AskId, CallId, LegId, NumberId, PartyId, TenantId
@@ -222,3 +225,29 @@ class Proxy:
 
 def directory(root: Path) -> Path:
     return root / "data" / "facts" / "0"
+
+
+@contextlib.asynccontextmanager
+async def opened(directory: Path, url: str, *, size: int = 1 << 20) -> AsyncIterator[tuple[FileLog, Writer]]:
+    """A recovered log that follows, and a writer that continues it."""
+    log = await FileLog.open(directory, url, "0", size=size)
+    views = await log.recover()
+    watch = asyncio.create_task(log.watch())
+    try:
+        yield log, Writer(log.epoch, {tenant: view.seq for tenant, view in views.items()})
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        await log.close()
+
+
+async def until(condition: Callable[[], bool], within: float = 15) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def facts(urls: Urls, tenant: TenantId = ONE) -> list[int]:
+    return [
+        row[0] for row in rows(urls.daemon, "SELECT seq FROM log_fact WHERE tenant = %s ORDER BY seq", tenant)
+    ]

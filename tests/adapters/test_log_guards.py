@@ -16,8 +16,7 @@ from telephony.adapters.log.records import ENTRY, Record
 from telephony.contract.ids import TenantId
 from telephony.contract.view import View
 from telephony.ports.log import Fenced
-from tests.adapters.log_kit import BIRTH, ONE, Proxy, Urls, Writer, rows
-from tests.adapters.test_log_file import opened
+from tests.adapters.log_kit import BIRTH, ONE, Proxy, Urls, Writer, opened, rows
 
 pytestmark = pytest.mark.database
 

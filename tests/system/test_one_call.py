@@ -61,6 +61,43 @@ async def _finish(desk: Desk, note: str, code: str) -> None:
     await desk.press("finish")
 
 
+async def _held_and_back(desk: Desk, call: OutgoingCall) -> None:
+    """Sound both ways, a while on hold with music alone, and sound again."""
+    await _both_hear(desk, call, CALLER, AGENT)
+    await desk.press("hold")
+    await desk.phase("held")
+    began = _now()
+    await asyncio.sleep(1.5)
+    assert call.media is not None
+    assert AGENT not in call.media.ear.hears([AGENT], began + 0.3, _now()), "held callers hear music only"
+    await desk.press("hold")
+    await desk.phase("talking")
+    await asyncio.sleep(0.5)
+    await _both_hear(desk, call, CALLER, AGENT)
+
+
+async def _is_remembered(murima: World, number: str, contact: Any) -> None:
+    """The call's row with what was said of it, its events, and nothing of it for the other tenant."""
+    rest = murima.rest("amani")
+
+    def remembered() -> Any:
+        rows = rest.get("/calls/?limit=5")["data"]
+        return next((r for r in rows if r["caller_number"] == number and r["disposition"]), None)
+
+    row = await soon(remembered, what="the call's row with its disposition")
+    assert row["status"] == "completed" and row["outcome"] == "completed"
+    contact_shown = row["contact"] if isinstance(row["contact"], str) else row["contact"]["id"]
+    assert contact_shown == contact["id"]
+    assert row["talk_seconds"] >= 4 and row["hold_seconds"] >= 1 and row["wrap_up_seconds"] > 0
+    assert row["answered_at"] and row["ended_at"] and row["agent"] and row["queue"]
+    events = rest.get(f"/calls/{row['id']}/events/")
+    types = [e["type"] for e in events["data"]]
+    told = {"call.arrived", "offer.made", "call.connected", "call.held", "call.resumed", "call.ended"}
+    assert told <= set(types), types
+    status, _ = murima.rest("umoja").call("GET", f"/calls/{row['id']}/")
+    assert status == 404
+
+
 async def test_a_call_reaches_a_browser_and_is_remembered(murima: World, chromium: Any) -> None:
     rest, number = murima.rest("amani"), _number()
     frames: list[str] = []
@@ -91,17 +128,7 @@ async def test_a_call_reaches_a_browser_and_is_remembered(murima: World, chromiu
         await desk.phase("talking")
         assert _now() - shown >= 1.0
 
-        await _both_hear(desk, call, CALLER, AGENT)
-        await desk.press("hold")
-        await desk.phase("held")
-        began = _now()
-        await asyncio.sleep(1.5)
-        assert call.media is not None
-        assert AGENT not in call.media.ear.hears([AGENT], began + 0.3, _now()), "held callers hear music only"
-        await desk.press("hold")
-        await desk.phase("talking")
-        await asyncio.sleep(0.5)
-        await _both_hear(desk, call, CALLER, AGENT)
+        await _held_and_back(desk, call)
         await call.hang_up()
         await _finish(desk, "Asked about a safe place tonight.", "COUNSELLED")
         await desk.state("ready")
@@ -111,23 +138,7 @@ async def test_a_call_reaches_a_browser_and_is_remembered(murima: World, chromiu
         everything = "".join(frames)
         assert frames and "Zawadi" not in everything and number[1:] not in everything
         assert str(contact["id"]) not in everything
-
-        def remembered() -> Any:
-            rows = rest.get("/calls/?limit=5")["data"]
-            return next((r for r in rows if r["caller_number"] == number and r["disposition"]), None)
-
-        row = await soon(remembered, what="the call's row with its disposition")
-        assert row["status"] == "completed" and row["outcome"] == "completed"
-        contact_shown = row["contact"] if isinstance(row["contact"], str) else row["contact"]["id"]
-        assert contact_shown == contact["id"]
-        assert row["talk_seconds"] >= 4 and row["hold_seconds"] >= 1 and row["wrap_up_seconds"] > 0
-        assert row["answered_at"] and row["ended_at"] and row["agent"] and row["queue"]
-        events = rest.get(f"/calls/{row['id']}/events/")
-        types = [e["type"] for e in events["data"]]
-        told = {"call.arrived", "offer.made", "call.connected", "call.held", "call.resumed", "call.ended"}
-        assert told <= set(types), types
-        status, _ = murima.rest("umoja").call("GET", f"/calls/{row['id']}/")
-        assert status == 404
+        await _is_remembered(murima, number, contact)
         await other.press("hangup")
         await _finish(other, "Opening hours.", "ANSWERED")
         await other.state("ready")
