@@ -15,7 +15,7 @@ from web.tenant.reference_data.models import CaseCategory
 from web.tenant.workflows import actions, running, services
 from web.tenant.workflows.models import Workflow, WorkflowInstance
 
-__all__ = ["ACTOR", "SYSTEM", "done", "made", "start", "thing", "things", "workflow"]
+__all__ = ["ACTOR", "SYSTEM", "acting", "done", "made", "move", "start", "thing", "things", "workflow"]
 ACTOR = system("tests")
 SYSTEM = running.Mover(ACTOR)
 
@@ -89,3 +89,11 @@ def workflow(name: str = "", **values: Any) -> Workflow:
 def start(row: Workflow, on: CaseCategory | None = None) -> WorkflowInstance:
     """An instance, on a thing of its own when none is given."""
     return running.instance_start(mover=SYSTEM, workflow=row, entity_id=(on or thing()).pk)
+
+
+def move(instance: WorkflowInstance, name: str, **more: Any) -> WorkflowInstance:
+    return running.instance_move(mover=SYSTEM, instance=instance, transition=name, **more)[0]
+
+
+def acting(*wanted: tuple[str, str, str]) -> Workflow:
+    return workflow(actions=[{"when": when, "name": name, "action": one} for when, name, one in wanted])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import smtplib
-import threading
 import uuid
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -12,11 +11,11 @@ from typing import Any, ClassVar
 import pytest
 from django.core import mail as django_mail
 from django.core.management import call_command
-from django.db import connection
 from django.utils import timezone
 
 from tests.web.api_cases import ReadCases
 from tests.web.fixtures import PASSWORD, TENANTS
+from tests.web.kit_events import at_once
 from web.shared.accounts import mail, one_time, tasks
 from web.shared.accounts.models import OutgoingMail, TenantMembership, TenantRole, User
 from web.shared.records.models import AuditEvent, DomainEvent
@@ -207,20 +206,13 @@ def test_the_command_invites_too(tenants, capsys):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_follow_a_link_at_once_one_joins(admin, api):
-    token, gate, answers = invited(admin), threading.Barrier(2), []
+    token = invited(admin)
 
-    def accept(name: str) -> None:
-        client = api()
-        gate.wait(10)
-        body = {"token": token, "name": name, "password": PASSWORD}
-        answers.append(client.post(ACCEPT, body).status_code)
-        connection.close()
+    def accept(name: str) -> Any:
+        client, body = api(), {"token": token, "name": name, "password": PASSWORD}
+        return lambda: client.post(ACCEPT, body).status_code
 
-    threads = [threading.Thread(target=accept, args=(name,)) for name in ("Amina", "Asha")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = at_once(accept("Amina"), accept("Asha"))
     assert sorted(answers) == [201, 422]
     with public_context():
         assert User.objects.filter(email="amina@example.org").count() == 1

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from django.utils import timezone
 
 from tests.fakes.authenticator import PRESENT, Passkey
 from tests.web.fixtures import PASSWORD, TENANTS, ApiClient
+from tests.web.kit_events import at_once
 from web.shared.accounts.factors import pending, recovery, totp
 from web.shared.accounts.models import Authenticator, RecoveryCode, Session, User
 from web.shared.accounts.services import membership_ensure, password_set
@@ -169,20 +168,13 @@ def test_codes_of_other_times_other_people_and_other_shapes_are_refused(make_use
 def test_of_two_uses_of_one_code_at_once_one_wins(make_user, api, clock):
     user = make_user("agent")
     _, secret, _ = with_totp(api, user, clock)
-    code, gate, answers = clock.code(secret), threading.Barrier(2), []
-    waiting = [half_way(api, user) for _ in range(2)]
+    code = clock.code(secret)
 
-    def finish(client: Any, note: Any) -> None:
-        gate.wait(10)
+    def finish(client: Any, note: Any) -> Any:
         body = {"state": note["state"], "method": "totp", "code": code}
-        answers.append(client.post(STEP, body).status_code)
-        connection.close()
+        return lambda: client.post(STEP, body).status_code
 
-    threads = [threading.Thread(target=finish, args=each) for each in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = at_once(*[finish(*half_way(api, user)) for _ in range(2)])
     assert sorted(answers) == [200, 401]
 
 

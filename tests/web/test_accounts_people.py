@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.web.api_cases import ReadCases, ResourceCases
 from tests.web.fixtures import PASSWORD, TENANTS
+from tests.web.kit_events import at_once
 from web.shared.accounts.models import Session, TeamMember, TenantMembership, TenantRole, TokenFamily
 from web.shared.accounts.queries import team_user_ids
 from web.shared.accounts.services import membership_ensure
@@ -260,19 +260,11 @@ def test_the_catalogue_lists_every_code(make_user, api):
 @pytest.mark.django_db(transaction=True)
 def test_two_administrators_cannot_demote_each_other_at_once(make_user, api):
     one, two = make_user("admin"), make_user("admin")
-    gate, answers = threading.Barrier(2), []
 
-    def demote(client: Any, other: Any) -> None:
-        gate.wait(10)
-        answers.append(client.patch(person_url(other), {"role": "agent"}, **ANY).status_code)
-        connection.close()
+    def demote(client: Any, other: Any) -> Any:
+        return lambda: client.patch(person_url(other), {"role": "agent"}, **ANY).status_code
 
-    pairs = [(api(one), two), (api(two), one)]
-    threads = [threading.Thread(target=demote, args=each) for each in pairs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = at_once(demote(api(one), two), demote(api(two), one))
     with public_context():
         left = TenantMembership.objects.filter(tenant_id=MTO, role__name="admin", is_active=True).count()
     assert left == 1 and answers.count(200) == 1, answers

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
+from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.test import override_settings
 
 from tests.web.api_cases import ResourceCases
+from tests.web.kit_events import at_once
 from web.shared.accounts import registry
 from web.shared.accounts.checks import missing_rows
 from web.shared.api import problems
@@ -117,19 +118,12 @@ def test_cursors_are_bound_to_tenant_and_sort_and_cannot_be_forged(api, make_use
 @pytest.mark.django_db(transaction=True)
 def test_the_same_key_from_two_at_once_makes_one_row(api, make_user, tenants):
     user, key = make_user("agent"), uuid.uuid4().hex
-    gate, answers = threading.Barrier(4), []
+    clients = [api(user) for _ in range(4)]
 
-    def post() -> None:
-        client = api(user)
-        gate.wait(10)
-        answers.append(client.post(URL, {"first_name": "Once"}, HTTP_IDEMPOTENCY_KEY=key))
-        connection.close()
+    def post(client: Any) -> Any:
+        return lambda: client.post(URL, {"first_name": "Once"}, HTTP_IDEMPOTENCY_KEY=key)
 
-    threads = [threading.Thread(target=post) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = at_once(*map(post, clients))
     assert len(answers) == 4 and {one.status_code for one in answers} <= {201, 409}
     assert {one.json()["id"] for one in answers if one.status_code == 201}.__len__() == 1
     with tenant_context(tenants[0].pk):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from tests.web import kit_cases as kit
+from tests.web.kit_events import at_once
 from web.shared.core.ids import uuid7
 from web.shared.records.models import DomainEvent
 from web.shared.tenants.context import tenant_context
@@ -22,28 +21,6 @@ from web.tenant.cases.services import assigning, linking, merging, sla
 from web.tenant.cases.services import settings as configuring
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-
-def at_once(tenant: Any, *work: Any) -> list[Any]:
-    """Each of `work` in a thread of its own inside the tenant; what they returned or raised."""
-    gate, found = threading.Barrier(len(work)), [None] * len(work)
-
-    def run(place: int) -> None:
-        try:
-            with tenant_context(tenant.pk):
-                gate.wait()
-                found[place] = work[place]()
-        except Exception as error:
-            found[place] = error  # type: ignore[call-overload]
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(work))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
 
 
 def test_the_sweep_does_everything_that_is_due(tenant, make_user):
@@ -111,7 +88,7 @@ def test_two_parents_at_once_make_no_circle(tenants):
     def add(one: Case, other: Case) -> Any:
         return lambda: linking.link_add(actor=kit.ACTOR, case=one, other=other, link_type="parent")
 
-    found = at_once(tenants[0], add(a, b), add(b, a))
+    found = at_once(add(a, b), add(b, a), tenant_id=tenants[0].pk)
     assert sorted(type(one).__name__ for one in found) == ["CaseLink", "Invalid"]
     with tenant_context(tenants[0].pk):
         assert CaseLink.objects.count() == 1
@@ -125,7 +102,7 @@ def test_two_merges_crossing_each_other_leave_one_case(tenants):
     def merge(loser: Case, winner: Case) -> Any:
         return lambda: merging.case_merge(actor=kit.ACTOR, loser=loser, winner=winner)
 
-    found = at_once(tenants[0], merge(a, b), merge(b, a))
+    found = at_once(merge(a, b), merge(b, a), tenant_id=tenants[0].pk)
     assert sorted(type(one).__name__ for one in found) == ["CaseMerge", "MergedAway"]
     with tenant_context(tenants[0].pk):
         assert Case.objects.filter(merged_into__isnull=True).count() == 1
@@ -139,10 +116,10 @@ def test_a_lease_that_ends_while_it_is_taken_up_ends_once(tenants, make_user):
         assigning.case_assign(actor=kit.ACTOR, case=case, user_id=user.pk)
     later = timezone.now() + timedelta(days=1)
     found = at_once(
-        tenants[0],
         lambda: assigning.case_acknowledge(actor=kit.acting(user), case=case),
         lambda: assigning.leases_expire(later),
         lambda: assigning.leases_expire(later),
+        tenant_id=tenants[0].pk,
     )
     with tenant_context(tenants[0].pk):
         case = Case.objects.get()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.web import kit_cases as kit
+from tests.web.kit_events import at_once
 from web.shared.accounts.models import Team, TeamMember, TenantRole
 from web.shared.core import entities, timeline
 from web.shared.core.viewer import everything
@@ -57,25 +57,11 @@ def told(kind, obj=None):
 def test_fifty_cases_at_once_get_fifty_numbers(tenants):
     with tenant_context(tenants[0].pk):
         kind = kit.category()
-    gate, numbers, lock = threading.Barrier(10), [], threading.Lock()
 
-    def make() -> None:
-        gate.wait()
-        try:
-            with tenant_context(tenants[0].pk):
-                for _ in range(5):
-                    made = kit.case(case_type=kind).case_number
-                    with lock:
-                        numbers.append(made)
-        finally:
-            connection.close()
-            close_old_connections()
+    def make() -> list[str]:
+        return [kit.case(case_type=kind).case_number for _ in range(5)]
 
-    threads = [threading.Thread(target=make) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    numbers = [number for made in at_once(*[make] * 10, tenant_id=tenants[0].pk) for number in made]
     year = timezone.now().year
     assert sorted(numbers) == [f"{year}-{count:06d}" for count in range(1, 51)]
     with tenant_context(tenants[0].pk):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import threading
 import time
 from base64 import urlsafe_b64encode
 from datetime import timedelta
@@ -16,10 +15,10 @@ import redis
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from tests.web.fixtures import PASSWORD, TENANTS
+from tests.web.kit_events import at_once
 from web.shared.accounts import signing, tickets
 from web.shared.accounts.api.fields import MemberField
 from web.shared.accounts.models import RefreshToken, Session, TenantMembership, TenantRole, TokenFamily, User
@@ -378,20 +377,12 @@ def test_signing_out_revokes_the_family_and_late_tokens_are_refused(make_user, a
 def test_of_two_refreshes_at_once_one_wins_and_the_family_falls(make_user, api):
     user = make_user()
     made = pair(api(), user)
-    gate, answers = threading.Barrier(2), []
+    body = {"grant_type": "refresh_token", "refresh_token": made["refresh_token"]}
 
-    def refresh() -> None:
-        client = api()
-        gate.wait(10)
-        body = {"grant_type": "refresh_token", "refresh_token": made["refresh_token"]}
-        answers.append(client.post(TOKEN, body).status_code)
-        connection.close()
+    def refresh(client: Any) -> Any:
+        return lambda: client.post(TOKEN, body).status_code
 
-    threads = [threading.Thread(target=refresh) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = at_once(refresh(api()), refresh(api()))
     assert sorted(answers) == [200, 401]
     with public_context():
         assert TokenFamily.objects.get(user=user).revoked_at is not None
@@ -429,17 +420,7 @@ def test_a_ticket_dies_after_its_seconds_and_redis_does_not_hold_it(make_user, s
 def test_a_ticket_taken_by_many_at_once_is_given_to_one(make_user):
     user = make_user("agent")
     ticket = tickets.issue(MTO, user.pk)
-    gate, found = threading.Barrier(8), []
-
-    def take() -> None:
-        gate.wait(10)
-        found.append(tickets.redeem(MTO, ticket))
-
-    threads = [threading.Thread(target=take) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    found = at_once(*[lambda: tickets.redeem(MTO, ticket)] * 8)
     assert found.count(user.pk) == 1 and found.count(None) == 7
 
 

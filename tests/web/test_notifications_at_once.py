@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
+from tests.web.kit_events import at_once, raised
 from web.shared.core import events, push
 from web.shared.core.actor import system
 from web.shared.tenants.context import tenant_context
@@ -28,29 +27,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 ACTOR = system("tests")
 
 
-def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
-    """What each of `count` threads got, all starting together; errors are raised."""
-    gate = threading.Barrier(count)
-    got: list[Any] = [None] * count
-
-    def run(place: int) -> None:
-        try:
-            gate.wait(30)
-            got[place] = work()
-        except BaseException as error:
-            got[place] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    for one in got:
-        if isinstance(one, BaseException):
-            raise one
-    return got
+def three_times(work: Callable[[], Any]) -> None:
+    """`work` in three threads at once; an error of one of them is raised."""
+    for error in filter(None, raised(at_once(work, work, work))):
+        raise error
 
 
 def watched(monkeypatch: Any) -> list[push.Message]:
@@ -82,16 +62,16 @@ def test_several_drains_sweeps_and_deliveries_make_one_of_each(tenants, make_use
     mailed: list[Any] = []
     monkeypatch.setitem(delivery.senders, "email", mailed.append)
     chain(tenant)
-    at_once(3, lambda: events.drain(tenant.pk))
+    three_times(lambda: events.drain(tenant.pk))
     # What was not settled yet while the others still ran is for whoever comes next.
     events.drain(tenant.pk)
     with tenant_context(tenant.pk):
         assert Notification.objects.count() == 1 == Escalation.objects.count() == len(pushed)
-    at_once(3, lambda: celery_tasks.deliver(tenant.pk))
+    three_times(lambda: celery_tasks.deliver(tenant.pk))
     assert len(mailed) == 1
     with tenant_context(tenant.pk):
         Escalation.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-    at_once(3, lambda: celery_tasks.of_tenant(tenant.pk))
+    three_times(lambda: celery_tasks.of_tenant(tenant.pk))
     with tenant_context(tenant.pk):
         assert Notification.objects.count() == 2 == len(pushed)
         assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.web.api_cases import ResourceCases
+from tests.web.kit_events import at_once, raised
 from web.shared.api.problems import Conflict
 from web.shared.core import events
 from web.shared.core.actor import system
@@ -442,22 +442,11 @@ def test_two_moves_at_once_make_no_cycle(tenants):
     for _ in range(3):
         with tenant_context(pk):
             left, right = category(uuid.uuid4().hex[:9]), category(uuid.uuid4().hex[:9])
-        start = threading.Barrier(2)
-        refused: list[Any] = []
 
-        def move(row: Any, parent: Any, start: Any = start, refused: list[Any] = refused) -> None:
-            try:
-                with tenant_context(pk):
-                    start.wait(10)
-                    services.reference_update(row, actor=ACTOR, values={"parent": parent})
-            except ValidationError as error:
-                refused.append(error.error_dict["parent"][0].code)
-            finally:
-                connections.close_all()
+        def move(row: Any, parent: Any) -> Any:
+            values = {"parent": parent}
+            return lambda: services.reference_update(row, actor=ACTOR, values=values)
 
-        threads = [threading.Thread(target=move, args=pair) for pair in ((left, right), (right, left))]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join(30)
+        found = raised(at_once(move(left, right), move(right, left), tenant_id=pk))
+        refused = [one.error_dict["parent"][0].code for one in found if isinstance(one, ValidationError)]
         assert refused == ["cycle"]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.web.api_cases import ResourceCases
+from tests.web.kit_events import at_once, raised
 from web.shared.core.actor import system
 from web.shared.tenants.context import tenant_context
 from web.tenant.tasks import due, recurrence, services
@@ -206,29 +205,6 @@ def test_a_preview_shows_ten_times_in_the_organisations_zone(tenant, make_user, 
 # --- at once ------------------------------------------------------------------------------------------------
 
 
-def at_once(tenant: Any, *works: Any) -> list[BaseException | None]:
-    """Run each in a thread of its own, all starting together; returns what each raised."""
-    gate = threading.Barrier(len(works))
-    raised: list[BaseException | None] = [None] * len(works)
-
-    def run(place: int, work: Any) -> None:
-        try:
-            with tenant_context(tenant.pk):
-                gate.wait(30)
-                work()
-        except BaseException as error:
-            raised[place] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return raised
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.database
 def test_workers_and_people_at_once_make_one_task_per_occurrence(tenants):
@@ -241,8 +217,8 @@ def test_workers_and_people_at_once_make_one_task_per_occurrence(tenants):
     def close() -> None:
         services.task_update(actor=ACTOR, task=first, values={"status": "done"})
 
-    raised = at_once(tenant, *[lambda: making.series_due(actor=ACTOR)] * 3, close)
-    assert raised == [None] * 4
+    found = at_once(*[lambda: making.series_due(actor=ACTOR)] * 3, close, tenant_id=tenant.pk)
+    assert raised(found) == [None] * 4
     with tenant_context(tenant.pk):
         found = tasks()
         assert len(found) == len({task.occurrence for task in found}) == 2
@@ -259,11 +235,11 @@ def test_two_halves_of_a_circle_at_once_do_not_both_succeed(tenants):
             services.task_create(actor=ACTOR, values={"title": uuid.uuid4().hex}) for _ in range(2)
         )
     for _ in range(5):
-        raised = at_once(
-            tenant,
+        found = at_once(
             lambda: dependency_add(actor=ACTOR, task=first, values={"depends_on": second}),
             lambda: dependency_add(actor=ACTOR, task=second, values={"depends_on": first}),
+            tenant_id=tenant.pk,
         )
-        assert sum(error is None for error in raised) == 1
+        assert sum(error is None for error in raised(found)) == 1
         with tenant_context(tenant.pk):
             TaskDependency.all_objects.all().delete()

@@ -1,25 +1,24 @@
-"""Workflows: drafts and versions, steps with their guards and approvals, deadlines, actions, history."""
+"""Workflows: drafts and versions, steps with their guards and approvals, who sees what, history."""
 
 from __future__ import annotations
 
-import threading
 import uuid
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from tests.web.api_cases import ReadCases, ResourceCases
+from tests.web.kit_events import at_once
 from tests.web.kit_workflows import (
     ACTOR,
     STAGES,
-    SYSTEM,
     TRANSITIONS,
+    acting,
     done,
     made,
+    move,
     start,
     thing,
     things,
@@ -33,17 +32,12 @@ from web.shared.records.models import AuditEvent, DomainEvent
 from web.shared.tenants.context import tenant_context
 from web.tenant.reference_data import services as reference
 from web.tenant.reference_data.models import CaseCategory
-from web.tenant.reference_data.queries import by_code
-from web.tenant.workflows import definition, following, outbox, queries, running, services, tasks
+from web.tenant.workflows import definition, following, outbox, queries, running, services
 from web.tenant.workflows.models import ActionRun, Workflow, WorkflowInstance, WorkflowVersion
 
 __all__ = ["done", "things"]
 pytestmark = [pytest.mark.django_db, pytest.mark.database, pytest.mark.usefixtures("things")]
 BASE = "/api/v1/workflows"
-
-
-def move(instance: WorkflowInstance, name: str, **more: Any) -> WorkflowInstance:
-    return running.instance_move(mover=SYSTEM, instance=instance, transition=name, **more)[0]
 
 
 def pointers(answer: Any) -> list[str]:
@@ -386,137 +380,6 @@ def test_reopening_beside_a_running_one_is_a_conflict(tenant):
         move(first, "reopen")
 
 
-# --- deadlines and actions ----------------------------------------------------------------------------------
-
-
-def late(instance: WorkflowInstance) -> None:
-    past = timezone.now() - timedelta(minutes=1)
-    WorkflowInstance.objects.filter(pk=instance.pk).update(stage_deadline=past)
-
-
-def test_an_overdue_stage_is_told_once(tenant):
-    instance, other = start(workflow()), start(workflow())
-    late(instance)
-    assert running.report_overdue() == 1 and running.report_overdue() == 0
-    told = DomainEvent.objects.get(type="workflow.overdue")
-    assert told.object_id == instance.pk and told.data["stage"] == "new"
-    other.refresh_from_db()
-    assert other.overdue_at is None
-    assert move(instance, "accept").overdue_at is None
-
-
-def test_a_stage_whose_time_is_over_takes_its_way_out_if_the_guard_lets_it(tenant):
-    stages = [{**STAGES[0], "on_timeout": "accept"}, *STAGES[1:]]
-    ways = [{**TRANSITIONS[0], "guard": {"and": [{"var": "thing.active"}, {"var": "workflow.overdue"}]}},
-            *TRANSITIONS[1:]]  # fmt: skip
-    row = workflow(stages=stages, transitions=ways)
-    free, held = start(row), start(row, thing(is_active=False))
-    late(free)
-    late(held)
-    assert running.report_overdue() == 2
-    free.refresh_from_db()
-    held.refresh_from_db()
-    assert (free.current_stage, held.current_stage) == ("open", "new")
-    assert free.history.get(number=2).kind == "timeout" and held.overdue_at is not None
-
-
-def acting(*wanted: tuple[str, str, str]) -> Workflow:
-    return workflow(actions=[{"when": when, "name": name, "action": one} for when, name, one in wanted])
-
-
-def test_actions_run_after_the_commit_in_order_and_once(tenant, done):
-    row = workflow(
-        actions=[
-            {"when": "enter", "name": "open", "action": "test.note", "with": {"text": "enter"}},
-            {"when": "leave", "name": "new", "action": "test.note", "with": {"text": "leave"}},
-            {"when": "transition", "name": "accept", "action": "test.note", "with": {"text": "during"}},
-        ]
-    )
-    instance = start(row)
-    move(instance, "accept")
-    assert done == [] and ActionRun.objects.filter(status="pending").count() == 3
-    assert outbox.run_due() == 3 and outbox.run_due() == 0
-    assert [one.parameters["text"] for one in done] == ["leave", "during", "enter"]
-    assert {one.entity_id for one in done} == {instance.entity_id}
-    run = ActionRun.objects.all()[0]
-    assert run.result == {"id": str(instance.entity_id), "count": 1, "said": {"text": True}}
-
-
-def test_what_fails_is_tried_again_a_few_times_and_then_given_up(tenant, done, make_user, api):
-    instance = start(acting(("transition", "accept", "test.fail"), ("transition", "accept", "test.note")))
-    move(instance, "accept")
-    assert outbox.run_due() == 2 and len(done) == 2
-    row = ActionRun.objects.get(action="test.fail")
-    assert row.status == "pending" and row.not_before > timezone.now() and row.error == "OSError"
-    for _ in range(outbox.ATTEMPTS - 1):
-        ActionRun.objects.filter(pk=row.pk).update(not_before=timezone.now())
-        assert outbox.run_due() == 1
-    row.refresh_from_db()
-    assert (row.status, row.attempts) == ("failed", outbox.ATTEMPTS) and outbox.run_due() == 0
-    boss = api(make_user("admin"))
-    listed = boss.get(f"{BASE}/action-runs/?status=failed").json()["data"]
-    assert [one["id"] for one in listed] == [str(row.pk)]
-    assert boss.post(f"{BASE}/action-runs/{row.pk}/retry/").json()["status"] == "pending"
-    assert boss.post(f"{BASE}/action-runs/{row.pk}/retry/").status_code == 409
-    known = boss.get(f"{BASE}/actions/").json()["data"]
-    assert {"workflow.start", "workflow.transition", "test.note"} <= {one["name"] for one in known}
-
-
-def test_what_an_action_wrote_is_undone_when_it_fails(tenant, done, monkeypatch):
-    from web.tenant.workflows import actions
-
-    def half(call: actions.ActionCall) -> None:
-        thing("half-done")
-        raise OSError
-
-    monkeypatch.setitem(actions._actions, "test.note", actions.Action("test.note", "", {}, half))
-    move(start(acting(("enter", "open", "test.note"))), "accept")
-    outbox.run_due()
-    assert by_code("case_category", "half-done") is None
-
-
-def test_workflows_that_call_each_other_come_to_an_end(tenant):
-    step = {"action": "workflow.transition", "with": {"workflow": "ping", "transition": "go"}}
-    stages = [{"name": "here", "initial": True}, {"name": "end", "final": True}]
-    ways = [
-        {"name": "go", "from": ["here"], "to": "here"},
-        {"name": "finish", "from": ["here"], "to": "end"},
-    ]
-    row = workflow("ping", stages=stages, transitions=ways, actions=[
-        {"when": "transition", "name": "go", **step}])  # fmt: skip
-    instance = start(row)
-    move(instance, "go")
-    assert outbox.run_due() == outbox.MAX_DEPTH + 1
-    assert ActionRun.objects.get(status="cut").depth == outbox.MAX_DEPTH + 1
-    assert DomainEvent.objects.order_by("-depth")[0].depth == outbox.MAX_DEPTH + 1
-    instance.refresh_from_db()
-    assert queries.folded_stage(instance.history.all()) == "here"
-
-
-def test_starting_by_an_action_is_the_same_done_twice(tenant):
-    followed = workflow("followed")
-    wanted = {"action": "workflow.start", "with": {"workflow": "followed"}}
-    row = workflow(actions=[{"when": "enter", "name": "open", **wanted}])
-    instance = move(start(row), "accept")
-    assert outbox.run_due() == 1
-    run = ActionRun.objects.get()
-    made_one = WorkflowInstance.objects.get(workflow=followed)
-    assert run.result == {"instance": str(made_one.pk)} and made_one.entity_id == instance.entity_id
-    outbox.again(run)
-    assert outbox.run_due() == 1 and WorkflowInstance.objects.filter(workflow=followed).count() == 1
-
-
-def test_the_tenants_task_does_what_is_due_and_old_logs_go(tenant, done):
-    instance = start(acting(("enter", "open", "test.note")))
-    move(instance, "accept")
-    late(start(workflow()))
-    assert tasks._has_due(str(tenant.pk))
-    assert tasks.of_tenant(str(tenant.pk)) == 2
-    assert not tasks._has_due(str(tenant.pk))
-    ActionRun.objects.update(created_at=timezone.now() - timedelta(days=31))
-    assert tasks.forget_old(str(tenant.pk)) == 1
-
-
 # --- who sees what ------------------------------------------------------------------------------------------
 
 
@@ -638,35 +501,12 @@ def test_instances_follow_a_contacts_merge_and_come_back(tenant):
 # --- at once ------------------------------------------------------------------------------------------------
 
 
-def together(tenant_id: str, *jobs: Any) -> list[Any]:
-    """Run the jobs at the same moment, each in a thread; their results or exceptions, in order."""
-    barrier = threading.Barrier(len(jobs))
-    results: list[Any] = [None] * len(jobs)
-
-    def run(index: int) -> None:
-        try:
-            with tenant_context(tenant_id):
-                barrier.wait(20)
-                results[index] = jobs[index]()
-        except Exception as error:
-            results[index] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(jobs))]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(60)
-    return results
-
-
 @pytest.mark.django_db(transaction=True)
 def test_of_two_transitions_at_once_one_wins(tenants, things):
     pk = tenants[0].pk
     with tenant_context(pk):
         instance = start(workflow())
-    results = together(pk, *[lambda: move(instance, "accept")] * 2)
+    results = at_once(*[lambda: move(instance, "accept")] * 2, tenant_id=pk)
     assert sorted(type(one).__name__ for one in results) == ["Conflict", "WorkflowInstance"], results
     with tenant_context(pk):
         assert [one.to_stage for one in instance.history.order_by("number")] == ["new", "open"]
@@ -677,7 +517,7 @@ def test_of_two_starts_at_once_one_wins(tenants, things):
     pk = tenants[0].pk
     with tenant_context(pk):
         row, on = workflow(), thing()
-    results = together(pk, *[lambda: start(row, on)] * 3)
+    results = at_once(*[lambda: start(row, on)] * 3, tenant_id=pk)
     assert sorted(type(one).__name__ for one in results) == ["Conflict", "Conflict", "WorkflowInstance"]
 
 
@@ -688,7 +528,7 @@ def test_two_workers_do_each_action_once(tenants, things, done):
         row = acting(*[("enter", "open", "test.note")] * 5)
         for _ in range(4):
             move(start(row), "accept")
-    results = together(pk, outbox.run_due, outbox.run_due)
+    results = at_once(outbox.run_due, outbox.run_due, tenant_id=pk)
     assert sum(results) == 20 and len({one.key for one in done}) == len(done) == 20
     with tenant_context(pk):
         assert events.drain(pk) >= 0 and not ActionRun.objects.exclude(status="done").exists()
