@@ -23,6 +23,7 @@ from web.shared.tenants.backup.tables import USERS, Shared
 from web.shared.tenants.context import public_context, tenant_context
 from web.shared.tenants.models import ErasureRecord, InboundNumber, Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_connection
+from web.shared.tenants.services import schema_prepare
 from web.tenant.contacts import erasing
 from web.tenant.contacts.models import Contact
 from web.tenant.contacts.services import contact_create
@@ -36,6 +37,35 @@ NUMBER = "+254733111222"
 def home(tmp_path: Path, settings: Any) -> Path:
     settings.HOME = tmp_path
     return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def tables_put_back(request: Any) -> Any:
+    """Whatever a test left of the tenants' schemas, the next one finds them whole."""
+    if "tenants" not in request.fixturenames:
+        yield
+        return
+    rows = request.getfixturevalue("tenants")
+    before = {row.pk: tables(row.pk) for row in rows}
+    try:
+        yield
+    finally:
+        for row in rows:
+            put_back(row, before[row.pk])
+
+
+def tables(schema: str) -> list[Any]:
+    with servers.connect() as link:
+        query = "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = %s ORDER BY tablename"
+        return link.execute(query, [schema]).fetchall()
+
+
+def put_back(row: Any, wanted: list[Any]) -> None:
+    with servers.connect() as link:
+        link.execute(f"DROP SCHEMA IF EXISTS {restoring.ASIDE}{row.pk} CASCADE".encode())
+    if tables(row.pk) != wanted:
+        schemas.drop(row.pk)
+        schema_prepare(row)
 
 
 @pytest.fixture
@@ -342,3 +372,21 @@ def test_transaction_numbers_of_another_server_are_made_older_than_new_ones(live
     with tenant_context(pk):
         rows = events.settled().order_by("transaction_id", "sequence")
         assert [one.pk for one in rows][: len(order)] == order and rows.count() > len(order)
+
+
+# --- the tests themselves ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", ["nothing", "half", "aside"])
+def test_a_test_that_fails_leaves_the_next_one_whole_schemas(tenants: Any, left: str) -> None:
+    pk, aside = tenants[0].pk, restoring.ASIDE + tenants[0].pk
+    before = tables(pk)
+    if left == "nothing":
+        schemas.drop(pk)
+    elif left == "half":
+        owner(f"DROP TABLE {pk}.contacts_contactphone CASCADE")
+    else:
+        owner(f"ALTER SCHEMA {pk} RENAME TO {aside}", f"CREATE SCHEMA {pk}")
+    put_back(tenants[0], before)
+    assert before and tables(pk) == before and tables(aside) == []
+    make_contact(pk)
