@@ -61,8 +61,6 @@ def _make() -> Stack | None:
     made = Stack(temporary_home(), {"postgres", "redis", "asterisk"})
     os.environ.update(made.environment)
     os.environ["MURIMA_ENV"] = "test"
-    # A thread that a test started keeps its connection when it ends, and one process runs many such tests.
-    os.environ["MURIMA_DATABASE_POOL"] = "100"
     key = made.keys["postgres"]
     os.environ["MURIMA_TEST_SUPERUSER_URL"] = (
         f"postgresql://postgres:{key}@127.0.0.1:{made.ports['postgres']}/postgres"

@@ -6,21 +6,51 @@ SchemaNotChosen: `tenant_context`, `public_context` or `tenant_db` (web.shared.t
 
 Only `public` and generated tenant ids can be chosen, so no text from outside ever reaches SET search_path.
 django_tenants sets the path again at each cursor; that stays (TENANT_LIMIT_SET_CALLS is refused by a check).
+
+A thread that ends gives its connections back to the pool, also when nobody closed them: Django forgets such a
+connection, and the pool would count it as taken for ever. What a thread holds open lies in its local storage,
+which Python empties in that very thread before `join` returns.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
 from django_tenants.postgresql_backend import base as upstream
 
 from web.shared.tenants.ids import PUBLIC, is_tenant_id
 
+logger = structlog.get_logger("murima.tenants")
+
 
 class SchemaNotChosen(ImproperlyConfigured):
     """A statement was about to run on a connection for which nobody had chosen a tenant (or public)."""
+
+
+class _Held(set["DatabaseWrapper"]):
+    """The connections that one thread has open; they go back when it ends."""
+
+    def __del__(self) -> None:
+        if sys.is_finalizing():
+            return
+        for wrapper in list(self):
+            try:
+                wrapper.close()
+            except Exception as error:  # nobody is left who could be told
+                logger.warning("connection_not_given_back", error=type(error).__name__)
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.held = _Held()
+
+
+_here = _Here()
 
 
 class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
@@ -54,6 +84,16 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
         self.search_path_set_schemas = None
         # Upstream clears ContentType's cache here because ids could differ between schemas. Ours is one
         # shared table, so ids are equal everywhere and the cache stays.
+
+    def connect(self) -> None:
+        super().connect()
+        _here.held.add(self)
+
+    def _close(self) -> None:
+        try:
+            super()._close()
+        finally:
+            _here.held.discard(self)
 
     def check_constraints(self, table_names: Any = None) -> None:
         # SET CONSTRAINTS ALL names no table, so it may run with nothing chosen (Django's tests end with it).
