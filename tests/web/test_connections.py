@@ -106,12 +106,14 @@ def test_a_request_gives_back_what_it_took_also_when_its_client_goes_away(tenant
 
     from web.shared.tenants.services import host_of
 
+    application = get_asgi_application()
+
     async def ask(gone: bool) -> None:
         scope = {
-            "type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/auth/session/",
+            "type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/auth/me/",
             "query_string": b"", "headers": [(b"host", host_of("mto").encode())],
         }  # fmt: skip
-        request = ApplicationCommunicator(get_asgi_application(), scope)
+        request = ApplicationCommunicator(application, scope)
         await request.send_input({"type": "http.request", "body": b"", "more_body": False})
         if gone:
             await request.send_input({"type": "http.disconnect"})

@@ -14,6 +14,7 @@ which Python empties in that very thread before `join` returns.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -35,8 +36,13 @@ class SchemaNotChosen(ImproperlyConfigured):
 class _Held(set["DatabaseWrapper"]):
     """The connections that one thread has open; they go back when it ends."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = os.getpid()
+
     def __del__(self) -> None:
-        if sys.is_finalizing():
+        # A forked child inherits the storage of threads that it does not have; the parent still uses them.
+        if sys.is_finalizing() or os.getpid() != self.process:
             return
         for wrapper in list(self):
             try:
