@@ -47,6 +47,14 @@ def feed(replica: Replica, entries: list[Entry]) -> None:
     replica.tell(replica.fold(entries))
 
 
+def watched(seed: int) -> tuple[World, Replica, Watcher]:
+    """A floor that is open, its replica, and its first agent looking at it."""
+    world, replica = World(TENANT, seed), Replica(TENANT)
+    watcher = Watcher(replica, world.agents[0])
+    feed(replica, world.open())
+    return world, replica, watcher
+
+
 @pytest.fixture
 async def loop():
     """Outboxes look at the running loop's clock."""
@@ -104,10 +112,7 @@ async def test_a_desk_hears_of_nobody_elses_call_or_state():
 
 
 async def test_what_does_not_change_is_not_said_again():
-    world = World(TENANT, 1)
-    replica = Replica(TENANT)
-    watcher = Watcher(replica, world.agents[0])
-    feed(replica, world.open())
+    world, replica, watcher = watched(1)
     replica.flush_queues()
     watcher.drain()
     feed(replica, world.entries)  # all of it again
@@ -124,10 +129,7 @@ async def test_a_gap_is_refused():
 
 
 async def test_a_missed_offer_is_said():
-    world = World(TENANT, 1)
-    replica = Replica(TENANT)
-    watcher = Watcher(replica, world.agents[0])
-    feed(replica, world.open())
+    world, replica, watcher = watched(1)
     watcher.drain()
     call = world.offer(world.arrive(), world.agents[0])
     world.end_offer(call, f.OfferOutcome.MISSED)
@@ -140,10 +142,7 @@ async def test_a_missed_offer_is_said():
 
 
 async def test_an_offer_that_came_and_went_in_one_batch_never_rings():
-    world = World(TENANT, 1)
-    replica = Replica(TENANT)
-    watcher = Watcher(replica, world.agents[0])
-    feed(replica, world.open())
+    world, replica, watcher = watched(1)
     watcher.drain()
     world.abandon(world.offer(world.arrive(), world.agents[0]))
     feed(replica, world.entries[-6:])
@@ -198,10 +197,7 @@ async def test_a_wall_gets_all_changed_queues_in_one_frame():
 
 
 async def test_resume_repeats_the_last_position_and_knows_when_it_cannot():
-    world = World(TENANT, 5)
-    replica = Replica(TENANT)
-    watcher = Watcher(replica, world.agents[0])
-    feed(replica, world.open())
+    world, replica, watcher = watched(5)
     watcher.drain()
     assert watcher.desk.after(0) is None
     assert watcher.desk.after(replica.view.seq) is None  # nobody can say how much of it was seen elsewhere
@@ -230,10 +226,7 @@ async def test_resume_repeats_the_last_position_and_knows_when_it_cannot():
 
 
 async def test_another_view_resyncs_everybody():
-    world = World(TENANT, 5)
-    replica = Replica(TENANT)
-    watcher = Watcher(replica, world.agents[0])
-    feed(replica, world.open())
+    _, replica, watcher = watched(5)
     watcher.drain()
     other = World(TENANT, 6)
     other.open()
