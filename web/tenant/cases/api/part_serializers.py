@@ -78,7 +78,7 @@ class LinkBody(ModelBody):
         return CaseSummary(self._other(link)).data
 
     def to_representation(self, instance: CaseLink) -> dict[str, Any]:
-        instance.case = self._other(instance)  # type: ignore[attr-defined]
+        instance.case_id = self._other(instance).pk  # type: ignore[attr-defined]
         item = super().to_representation(instance)
         if "link_type" in item:
             item["link_type"] = type_seen_from(instance, self.context["case"].pk)
