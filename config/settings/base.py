@@ -65,6 +65,7 @@ ROOT_URLCONF = "config.urls_tenant"
 PG_EXTRA_SEARCH_PATHS = ["extensions"]
 # That check opens a connection while the apps load; tenant ids cannot be called "extensions" anyway.
 SKIP_PG_EXTRA_VALIDATION = True
+TENANT_BASE_MIGRATE_COMMAND = "web.shared.tenants.migrating.Command"
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 TEST_RUNNER = "django.test.runner.DiscoverRunner"
 

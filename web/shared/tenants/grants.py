@@ -24,6 +24,14 @@ APPEND_ONLY = ("SELECT", "INSERT")
 READ_ONLY = ("SELECT",)
 EXTENSIONS = "extensions"
 
+# What a role may do with each table of a schema. Grants of single columns are not among it: nobody makes any.
+_HELD = """
+SELECT c.relname, array_agg(a.privilege_type)
+FROM pg_class c, aclexplode(c.relacl) a
+WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+AND a.grantee = (SELECT oid FROM pg_roles WHERE rolname = %s) GROUP BY c.relname
+"""
+
 
 def role_names() -> tuple[str, str, str]:
     """(owner, application, daemon), as the environment names them."""
@@ -45,22 +53,23 @@ def grant_schema(schema: str) -> None:
 
 
 def _grant(schema: str, role: str, attribute: str, default: tuple[str, ...]) -> None:
+    """Only what differs is said, in one message: each word rewrites a row of the catalogue."""
     quote = connection.ops.quote_name
+    wanted = {model._meta.db_table: set(getattr(model, attribute, default)) for model in _models_here()}
+    statements = [f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}"]
+    if schema == PUBLIC:
+        statements.append(f"GRANT USAGE ON SCHEMA {quote(EXTENSIONS)} TO {quote(role)}")
+    statements.append(f"GRANT SELECT ON {quote(schema)}.django_migrations TO {quote(role)}")
     with connection.cursor() as cursor:
-        cursor.execute(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}")
-        if schema == PUBLIC:
-            cursor.execute(f"GRANT USAGE ON SCHEMA {quote(EXTENSIONS)} TO {quote(role)}")
-        for model in _models_here():
-            rights = getattr(model, attribute, default)
-            table = f"{quote(schema)}.{quote(model._meta.db_table)}"
-            cursor.execute(f"REVOKE ALL ON {table} FROM {quote(role)}")
-            if rights:
-                cursor.execute(f"GRANT {', '.join(rights)} ON {table} TO {quote(role)}")
-        if schema == PUBLIC:
-            table = f"{quote(schema)}.django_migrations"
-            cursor.execute(f"GRANT SELECT ON {table} TO {quote(role)}")
-        else:
-            cursor.execute(f"GRANT SELECT ON {quote(schema)}.django_migrations TO {quote(role)}")
+        cursor.execute(_HELD, [schema, role])
+        held = {name: set(rights) for name, rights in cursor.fetchall()}
+        for name, rights in sorted(wanted.items()):
+            if held.get(name, set()) != rights:
+                table = f"{quote(schema)}.{quote(name)}"
+                statements.append(f"REVOKE ALL ON {table} FROM {quote(role)}")
+                if rights:
+                    statements.append(f"GRANT {', '.join(sorted(rights))} ON {table} TO {quote(role)}")
+        cursor.execute(";\n".join(statements))
 
 
 def _models_here() -> list[type[models.Model]]:

@@ -7,12 +7,12 @@ in the middle leaves either no schema or a complete one.
 
 from __future__ import annotations
 
-from django.core.management import call_command
 from django.db import ProgrammingError, connection
 
 from web.shared.tenants.clone import TEMPLATE, NotClonable, clone_schema
 from web.shared.tenants.context import public_context
 from web.shared.tenants.ids import as_tenant_id
+from web.shared.tenants.migrating import bring_up
 from web.shared.tenants.ownership import owner_connection, owner_lock
 from web.shared.tenants.versions import schema_version
 
@@ -28,11 +28,15 @@ def exists(schema: str) -> bool:
 
 def migrate(schema: str) -> None:
     """Create the schema if missing and run every migration that it lacks."""
-    with owner_connection(), public_context():
-        with connection.cursor() as cursor:
-            # An id holds nothing but lower-case letters, digits and '_'.
-            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {as_tenant_id(schema)}")
-        call_command("migrate_schemas", tenant=True, schema_name=schema, interactive=False, verbosity=0)
+    create(schema)
+    bring_up(schema)
+
+
+def create(schema: str) -> None:
+    """An empty schema; nothing when it is there."""
+    with owner_connection(), public_context(), connection.cursor() as cursor:
+        # An id holds nothing but lower-case letters, digits and '_'.
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {as_tenant_id(schema)}")
 
 
 def drop(schema: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -34,12 +35,12 @@ class SchemaVersion:
 
 
 def public_version() -> SchemaVersion:
-    return _version(PUBLIC, "", _wanted(settings.SHARED_APPS))
+    return _version(PUBLIC, "", _wanted(*settings.SHARED_APPS))
 
 
 def tenant_versions(only: str = "") -> list[SchemaVersion]:
     """One entry per tenant, oldest first; `only` narrows to one id or slug."""
-    wanted = _wanted(settings.TENANT_APPS)
+    wanted = _wanted(*settings.TENANT_APPS)
     with public_context():
         slugs = dict(Domain.objects.filter(is_primary=True).values_list("tenant_id", "slug"))
         ids = list(Tenant.objects.order_by("created_at", "pk").values_list("pk", flat=True))
@@ -50,22 +51,23 @@ def tenant_versions(only: str = "") -> list[SchemaVersion]:
 
 def schema_version(schema: str) -> SchemaVersion:
     """One tenant-like schema, whether a tenant has it or not."""
-    return _version(schema, "", _wanted(settings.TENANT_APPS))
+    return _version(schema, "", _wanted(*settings.TENANT_APPS))
 
 
-def _wanted(names: Iterable[str]) -> list[tuple[str, str]]:
-    """(app, migration) of everything the code has for these apps, parents first."""
-    labels = {config.label for config in apps.get_app_configs() if config.name in set(names)}
+@cache
+def _wanted(*names: str) -> tuple[tuple[str, str], ...]:
+    """(app, migration) of everything the code has for these apps, parents first; read once per process."""
+    labels = {config.label for config in apps.get_app_configs() if config.name in names}
     loader = MigrationLoader(None, ignore_no_migrations=True)
     plan: list[tuple[str, str]] = []
     for leaf in sorted(loader.graph.leaf_nodes()):
         for key in loader.graph.forwards_plan(leaf):
             if key[0] in labels and key not in plan:
                 plan.append(key)
-    return plan
+    return tuple(plan)
 
 
-def _version(schema: str, slug: str, wanted: list[tuple[str, str]]) -> SchemaVersion:
+def _version(schema: str, slug: str, wanted: Iterable[tuple[str, str]]) -> SchemaVersion:
     applied = _applied(schema)
     version = {app: name for app, name in wanted if (app, name) in applied}
     return SchemaVersion(

@@ -18,7 +18,7 @@ from web.shared.accounts.roles import role_rows_sync
 from web.shared.core.actor import system
 from web.shared.core.exits import Exit
 from web.shared.tenants.context import public_context
-from web.shared.tenants.migrating import Migrator
+from web.shared.tenants.migrating import bring_up
 from web.shared.tenants.models import Tenant, TenantStatus
 from web.shared.tenants.ownership import owner_lock
 from web.shared.tenants.provisioning import provision
@@ -37,10 +37,6 @@ class Command(BaseCommand):
         parser.add_argument("--tenant", default="", help="one tenant, by id or slug")
         parser.add_argument("--status", action="store_true", help="show each schema's version and stop")
         parser.add_argument("--json", action="store_true", help="one object per schema and line")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._migrator = Migrator()
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["status"]:
@@ -82,7 +78,7 @@ class Command(BaseCommand):
             tenant = Tenant.objects.get(pk=version.id)
         try:
             if version.behind and version.version:
-                self._migrator.bring_up(tenant.pk)
+                bring_up(tenant.pk)
             elif version.behind:
                 schema_prepare(tenant)
             with public_context():
