@@ -32,11 +32,11 @@ def test_the_sweep_does_everything_that_is_due(tenant, make_user):
     past = timezone.now() - timedelta(minutes=1)
     Case.objects.update(lease_expires_at=past)
     CaseSla.objects.update(warn_at=past, due_at=past)
-    assert tasks.is_anything_due(tenant.pk)
+    assert tasks.due([tenant.pk])
     done = tasks.sweep_tenant(tenant.pk)
     assert done == {"leases": 1, "told": 2, "refolded": 1, "indexed": 0}
     assert tasks.sweep_tenant(tenant.pk) == {"leases": 0, "told": 0, "refolded": 0, "indexed": 0}
-    assert not tasks.is_anything_due(tenant.pk)
+    assert not tasks.due([tenant.pk])
     case.refresh_from_db()
     assert case.assigned_to is None
 

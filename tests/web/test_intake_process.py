@@ -7,12 +7,14 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from telephony import codec, sealing
 from telephony.adapters.log import statements
@@ -23,7 +25,8 @@ from tests.web.kit_calls import Script, whole_call
 from web.shared.core import keys
 from web.shared.tenants.context import tenant_context
 from web.tenant.calls import intake
-from web.tenant.calls.models import Call, CallEvent, CallQueue, QueueVisit, Segment
+from web.tenant.calls.follow import Follower
+from web.tenant.calls.models import Call, CallEvent, CallQueue, OutboxAsk, QueueVisit, Segment
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -41,7 +44,11 @@ def commit(entries: list[Entry], parties: list[Party] = []) -> None:  # noqa: B0
         connection.execute("SELECT set_config('murima.tenant', '*', false)")
         for day in {fact[2] for fact in facts}:
             connection.execute(statements.MAKE_PARTITION, (day,))
-        connection.execute(statements.INSERT_FACTS, [list(column) for column in zip(*facts, strict=True)])
+        last = entries[-1]
+        moved = ["0", [last.tenant], [last.seq], [last.at]]
+        connection.execute(
+            statements.WRITE_FACTS, [*(list(column) for column in zip(*facts, strict=True)), *moved]
+        )
         if parties:
             rows = [(p.tenant, p.party, p.key, p.sealed, p.digest) for p in parties]
             connection.execute(
@@ -144,6 +151,37 @@ def test_killed_at_any_moment_every_call_is_there_once(tenants, make_user, proce
         assert CallEvent.objects.count() == script.seq
         assert (QueueVisit.objects.count(), Segment.objects.count()) == (30, 60)
         assert {row.talk.total_seconds() for row in Call.objects.all()} == {20.0}
+
+
+def test_a_notice_is_a_turn_for_its_tenant_and_a_lost_one_is_found(tenants, make_user, monkeypatch):
+    """Two hundred tenants are not asked because one of them has a call."""
+    who = make_world(tenants[0], make_user)
+    script = Script(tenants[0].pk)
+    whole_call(script, **who)
+    turned: list[str] = []
+    real = intake.turn
+    monkeypatch.setattr(intake, "turn", lambda tenant: turned.append(tenant) or real(tenant))
+    monkeypatch.setattr("web.tenant.calls.follow.POLL_SECONDS", 1e6)
+    follower = Follower(threading.Event())
+    assert follower.round() == 0 and turned == []
+    commit(script.entries[:5])
+    assert follower.round() == 0 and turned == []  # not asked again so soon
+    assert follower.round([tenants[0].pk]) == 5 and turned == [tenants[0].pk]
+    commit(script.entries[5:])
+    monkeypatch.setattr("web.tenant.calls.follow.POLL_SECONDS", 0.0)
+    assert follower.round() == len(script.entries) - 5 and turned == [tenants[0].pk] * 2
+    assert follower.round() == 0 and len(turned) == 2
+
+
+def test_an_ask_that_is_due_again_is_sent_in_its_tenant_alone(tenants, monkeypatch):
+    with tenant_context(tenants[1].pk):
+        OutboxAsk.objects.create(
+            id="again", kind="FinishWrapUp", body={}, actor="a", tries=1, next_at=timezone.now()
+        )
+    swept: list[str] = []
+    monkeypatch.setattr("web.tenant.calls.outbox.sweep", swept.append)
+    Follower(threading.Event()).round()
+    assert swept == [tenants[1].pk]
 
 
 def at(tenant: str) -> int:

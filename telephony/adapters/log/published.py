@@ -63,6 +63,8 @@ class PublishedFeed:
         self._url, self._path, self._master = url, cache, master
         self._cache = _load(cache)
         self._rings: dict[TenantId, sealing.Keyring] = {}
+        # Every notice of any tenant looks at all rows' versions: each row is decoded once, not once a notice.
+        self._read_rows: dict[tuple[str, str], tuple[str, RosterRow | None]] = {}
 
     # --- ports ---
 
@@ -249,11 +251,16 @@ class PublishedFeed:
         text = self._cache.roster.get(tenant, {}).get(agent)
         if text is None:
             return None
+        read = self._read_rows.get((tenant, agent))
+        if read is not None and read[0] is text:
+            return read[1]
+        row = None
         try:
-            return codec.decode_roster(text.encode())
+            row = codec.decode_roster(text.encode())
         except msgspec.DecodeError as error:
             _log.error("roster_row_unreadable", tenant=tenant, error=type(error).__name__)
-            return None
+        self._read_rows[tenant, agent] = text, row
+        return row
 
 
 async def _execute(

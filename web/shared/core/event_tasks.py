@@ -5,15 +5,16 @@ Beat's `events.sweep` finds every tenant whose consumers lag.
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from celery import shared_task
 from django.apps import apps
-from django.db import ProgrammingError, connection
 from django.utils import timezone
 
 from web.shared.core import events
 from web.shared.core.tasks import tenant_task, wake
-from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 
 AGAIN = 4
@@ -43,35 +44,25 @@ def _send(tenant_id: str, again: int = 0) -> None:
 @shared_task(name="events.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Drain every tenant that has unread events; returns how many had."""
-    lagging = 0
-    for tenant_id in tenant_ids(active_only=False):
-        try:
-            if not lags(tenant_id):
-                continue
-        except ProgrammingError:  # a tenant that is just being made has no tables yet
-            logger.info("event_sweep_passed_over", tenant=tenant_id)
-            continue
+    lagging = tenants_where(tenant_ids(active_only=False), _lagging())
+    for tenant_id in lagging:
         _send(tenant_id)
-        lagging += 1
-    return lagging
+    return len(lagging)
 
 
 def lags(tenant_id: str) -> bool:
     """Whether some consumer of this tenant has not had the newest event."""
-    with tenant_context(tenant_id), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT transaction_id, sequence FROM records_domainevent"
-            " ORDER BY transaction_id DESC, sequence DESC LIMIT 1"
-        )
-        newest = cursor.fetchone()
-        if newest is None:
-            return False
-        cursor.execute(
-            "SELECT count(*) FROM records_eventposition"
-            " WHERE consumer = ANY(%s) AND (transaction_id, sequence) >= (%s::text::xid8, %s)",
-            [list(events.consumers), str(newest[0]), newest[1]],
-        )
-        return bool(cursor.fetchone()[0] < len(events.consumers))
+    return bool(tenants_where([tenant_id], _lagging()))
+
+
+def _lagging() -> tuple[str, list[Any]]:
+    return (
+        "EXISTS (SELECT FROM (SELECT transaction_id, sequence FROM records_domainevent"
+        " ORDER BY transaction_id DESC, sequence DESC LIMIT 1) AS newest"
+        " WHERE (SELECT count(*) FROM records_eventposition AS p WHERE p.consumer = ANY(%s)"
+        " AND (p.transaction_id, p.sequence) >= (newest.transaction_id, newest.sequence)) < %s)",
+        [list(events.consumers), len(events.consumers)],
+    )
 
 
 def forget_old() -> int:

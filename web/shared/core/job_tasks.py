@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import ProgrammingError
 
 from web.shared.core import jobs
 from web.shared.core.tasks import tenant_task, wake
 from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 
 LONGEST_SECONDS = 3300
@@ -28,12 +28,9 @@ def send(tenant_id: str, job_id: str) -> None:
 def sweep() -> int:
     """Send every job that was never begun or whose worker died; returns how many."""
     sent = 0
-    for tenant_id in tenant_ids(active_only=False):
-        try:
-            with tenant_context(tenant_id):
-                found = jobs.waiting()
-        except ProgrammingError:  # a tenant that is just being made has no tables yet
-            continue
+    for tenant_id in tenants_where(tenant_ids(active_only=False), jobs.waiting_rows()):
+        with tenant_context(tenant_id):
+            found = jobs.waiting()
         for pk in found:
             send(tenant_id, str(pk))
         sent += len(found)

@@ -26,7 +26,7 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from web.shared.core import audit, events, files
@@ -289,8 +289,11 @@ def _actor(job: Job) -> Actor:
 
 def waiting() -> list[uuid.UUID]:
     """Jobs of the tenant chosen that nobody does: never begun, or left by a worker that died."""
-    late = Job.objects.filter(state__in=OPEN, lease_until__lt=timezone.now())
-    return list(late.order_by("created_at").values_list("pk", flat=True)[:100])
+    return list(waiting_rows().order_by("created_at").values_list("pk", flat=True)[:100])
+
+
+def waiting_rows() -> QuerySet[Job]:
+    return Job.objects.filter(state__in=OPEN, lease_until__lt=timezone.now())
 
 
 def forget_old() -> int:

@@ -29,6 +29,7 @@ import structlog
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from web.shared.core import audit
@@ -78,15 +79,23 @@ def seal() -> int:
 
 def unsealed() -> bool:
     """Whether there are rows after the newest seal. One indexed query."""
-    rows, seals = _tables()
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT EXISTS (SELECT FROM {rows._meta.db_table} WHERE (transaction_id, id) >"  # noqa: S608
-            f" (SELECT to_transaction, to_id FROM {seals._meta.db_table} ORDER BY number DESC LIMIT 1))"
-            f" OR (NOT EXISTS (SELECT FROM {seals._meta.db_table})"
-            f" AND EXISTS (SELECT FROM {rows._meta.db_table}))"
-        )
+        cursor.execute(f"SELECT {_unsealed(*_tables())}")
         return bool(cursor.fetchone()[0])
+
+
+def unsealed_in_tenant() -> str:
+    """The same as a condition in SQL, for any tenant's schema."""
+    return _unsealed(*_tables_of_tenant())
+
+
+def _unsealed(*tables: type[Model]) -> str:
+    rows, seals = (model._meta.db_table for model in tables)
+    return (
+        f"EXISTS (SELECT FROM {rows} WHERE (transaction_id, id) >"  # noqa: S608 - names of our own tables
+        f" (SELECT to_transaction, to_id FROM {seals} ORDER BY number DESC LIMIT 1))"
+        f" OR (NOT EXISTS (SELECT FROM {seals}) AND EXISTS (SELECT FROM {rows}))"
+    )
 
 
 def _seal_slice() -> int:
@@ -156,6 +165,10 @@ def _locked() -> bool:
 def _tables() -> tuple[type[AbstractAuditEvent], type[AbstractAuditSeal]]:
     if current_tenant_id() is None:
         return PlatformAuditEvent, PlatformAuditSeal
+    return _tables_of_tenant()
+
+
+def _tables_of_tenant() -> tuple[type[AbstractAuditEvent], type[AbstractAuditSeal]]:
     return apps.get_model("records", "AuditEvent"), apps.get_model("records", "AuditSeal")
 
 

@@ -63,7 +63,7 @@ class NarrowState(ProjectState):
     def reload_model(self, app_label: str, model_name: str, delay: bool = False) -> None:
         if "apps" in self.__dict__:
             self.is_delayed = True
-            self._reload({(app_label, model_name)})
+            self._reload({(app_label, model_name)})  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

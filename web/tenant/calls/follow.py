@@ -1,11 +1,13 @@
 """The intake's process: one at a time, for all tenants.
 
 A connection of its own holds an advisory lock (a second process waits until the first is gone) and listens
-for the log's notice. Between notices, and each second anyway, every tenant gets its turns; a tenant whose
-turn fails is left alone for a while, longer each time, and the others go on. Rounds begin at least
-GATHER_SECONDS apart unless one is behind: a call's facts come in bursts and every turn computes its calls
-anew, so facts that are taken together cost a fraction. Each second the outboxes are swept. Two processes at
-once, in the moment a lost lock goes unnoticed, do no harm: a turn locks its position.
+for the log's notices, which name their tenants: those have a turn, and nobody else. Each second one question
+(tenants_where) finds the tenants whose log has gone on without a notice, or whose outbox has something due;
+so the work grows with what happens and hardly with the number of tenants. A tenant whose turn fails is left
+alone for a while, longer each time, and the others go on. Rounds begin at least GATHER_SECONDS apart unless
+one is behind: a call's facts come in bursts and every turn computes its calls anew, so facts that are taken
+together cost a fraction. Two processes at once, in the moment a lost lock goes unnoticed, do no harm: a turn
+locks its position.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import psycopg
@@ -23,6 +26,8 @@ from prometheus_client import Counter, Gauge
 
 from web.shared.core import log
 from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
+from web.shared.tenants.ids import TenantId
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.calls import intake, outbox, services
 
@@ -60,7 +65,8 @@ class Follower:
     _troubles: dict[str, _Trouble] = field(default_factory=dict)
     _tenants: list[str] = field(default_factory=list)
     _tenants_at: float = float("-inf")
-    _swept_at: float = float("-inf")
+    _named: set[str] = field(default_factory=set)
+    _asked_at: float = float("-inf")
     _tidied_at: float = float("-inf")
 
     def run(self) -> None:
@@ -80,18 +86,25 @@ class Follower:
     def drain(self) -> int:
         """Rounds until no tenant has anything left; returns the entries taken."""
         total = 0
-        while taken := self.round():
+        while taken := self.round(self._behind()):
             total += taken
         return total
 
-    def round(self) -> int:
-        """One turn for each tenant that is not left alone; returns the entries taken."""
+    def round(self, tenants: Iterable[str] = ()) -> int:
+        """One turn for each of these, and for whoever needs one unnamed; returns the entries taken."""
         close_old_connections()
-        taken = sum(self._turn(tenant) for tenant in self._known_tenants())
-        if time.monotonic() - self._swept_at >= POLL_SECONDS:
-            self._swept_at = time.monotonic()
-            for tenant in self._known_tenants():
+        due = set(tenants)
+        if time.monotonic() - self._asked_at >= POLL_SECONDS:
+            self._asked_at = time.monotonic()
+            due.update(self._behind())
+            for tenant in tenants_where(self._known_tenants(), outbox.due_rows()):
                 self._sweep(tenant)
+        taken = 0
+        for tenant in self._known_tenants():
+            if tenant in due:
+                taken += (count := self._turn(tenant))
+                if count >= intake.BATCH:
+                    self._named.add(tenant)
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             for tenant in self._known_tenants():
@@ -103,14 +116,14 @@ class Follower:
         own.execute(f"LISTEN {log.CHANNEL}")
         while not self.stop.is_set():
             begun = time.monotonic()
-            taken = self.round()
-            if taken:
+            named, self._named = self._named, set()
+            if self.round(named):
                 own.execute("SELECT 1")  # the lock's connection is still there
-            if taken < intake.BATCH:
+            if not self._named:
                 self.stop.wait(begun + GATHER_SECONDS - time.monotonic())
-            if not taken:
-                for _ in own.notifies(timeout=POLL_SECONDS, stop_after=1):
-                    pass
+            # Everything that has come meanwhile, or the first that comes.
+            for notice in own.notifies(timeout=0.0 if self._named else POLL_SECONDS, stop_after=1):
+                self._named.add(notice.payload.partition(" ")[0])
 
     def _take_lock(self, own: psycopg.Connection[tuple[object, ...]]) -> bool:
         """Wait for the lock; False when told to stop first."""
@@ -168,6 +181,9 @@ class Follower:
                 services.drafts_forget()
         except Exception as error:  # it is tried again in an hour
             logger.warning("tidy_failed", tenant=tenant, error=type(error).__name__)
+
+    def _behind(self) -> list[TenantId]:
+        return tenants_where(self._known_tenants(), intake.BEHIND)
 
     def _known_tenants(self) -> list[str]:
         """All tenants, suspended ones too: what already happened there still becomes rows."""

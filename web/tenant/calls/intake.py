@@ -59,6 +59,14 @@ def position() -> int:
     return IntakePosition.objects.filter(name=NAME).values_list("seq", flat=True).first() or 0
 
 
+BEHIND = (
+    "EXISTS (SELECT FROM public.log_position AS log WHERE log.tenant = current_setting('murima.tenant')"
+    " AND log.seq > coalesce((SELECT seq FROM calls_intakeposition WHERE name = %s), 0))",
+    (NAME,),
+)
+"""For `tenants_where`: the tenant's log has entries after our position."""
+
+
 def turn(tenant_id: str, limit: int = BATCH) -> Turn:
     """Take the next entries of this tenant's log; an empty Turn when there are none."""
     with tenant_context(tenant_id):

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from telephony import codec
@@ -54,11 +55,16 @@ def put(ask_id: str, body: Any, *, actor: str, call: Any = None) -> None:
     transaction.on_commit(lambda: _send_quietly(tenant, ask_id, body, actor), robust=True)
 
 
+def due_rows() -> QuerySet[OutboxAsk]:
+    """Asks that are to be sent again."""
+    return OutboxAsk.objects.filter(done_at=None, next_at__lte=timezone.now())
+
+
 def sweep(tenant_id: str) -> int:
     """Send what is due again; returns how many were sent."""
     with tenant_context(tenant_id), transaction.atomic():
         now = timezone.now()
-        due = OutboxAsk.objects.select_for_update(skip_locked=True).filter(done_at=None, next_at__lte=now)
+        due = due_rows().select_for_update(skip_locked=True)
         sent = 0
         for row in due.order_by("next_at")[:100]:
             if row.tries >= TRIES:

@@ -6,11 +6,14 @@ PostgreSQL for what that is, so a task that is lost or sent twice does no harm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from celery import shared_task
 from django.utils import timezone
 
 from web.shared.core.tasks import tenant_task
-from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
+from web.shared.tenants.ids import TenantId
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.cases import search
 from web.tenant.cases.services import escalating, sla
@@ -22,21 +25,18 @@ PORTIONS = 20
 @shared_task(name="cases.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Send the task of every active tenant in which something is due; returns how many."""
-    count = 0
-    for tenant_id in tenant_ids():
-        with tenant_context(tenant_id):
-            due = is_anything_due(tenant_id)
-        if due:
-            sweep_tenant.delay(tenant_id)
-            count += 1
-    return count
+    found = due(tenant_ids())
+    for tenant_id in found:
+        sweep_tenant.delay(tenant_id)
+    return len(found)
 
 
-def is_anything_due(tenant_id: str) -> bool:
-    """Whether a round would find something in the tenant that is chosen."""
-    if leases_due(timezone.now()).exists() or escalating.is_anything_due():
-        return True
-    return sla.refold_waits() or search.is_stale(tenant_id)
+def due(ids: Sequence[str]) -> list[TenantId]:
+    """In which of these tenants a round would find something."""
+    now = timezone.now()
+    return tenants_where(
+        ids, leases_due(now), *escalating.due_rows(now), sla.refolds_waiting(), search.IS_STALE
+    )
 
 
 @tenant_task(name="cases.sweep_tenant")

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core.actor import system
@@ -46,8 +47,16 @@ def soon(interaction: Interaction) -> None:
 
 def due() -> list[UUID]:
     """Messages whose next try has come, the oldest first."""
-    rows = Interaction.objects.filter(delivery_status=Delivery.QUEUED, next_try_at__lte=timezone.now())
-    return list(rows.order_by("next_try_at").values_list("pk", flat=True)[:BATCH])
+    return list(due_rows().order_by("next_try_at").values_list("pk", flat=True)[:BATCH])
+
+
+def due_rows() -> QuerySet[Interaction]:
+    return Interaction.objects.filter(delivery_status=Delivery.QUEUED, next_try_at__lte=timezone.now())
+
+
+def sleepers_due() -> QuerySet[Conversation]:
+    """Conversations whose sleep is over."""
+    return Conversation.objects.filter(status=ConversationStatus.SNOOZED, snoozed_until__lte=timezone.now())
 
 
 def send(pk: UUID | str) -> bool:
@@ -83,8 +92,8 @@ def wake_due() -> int:
     while True:
         with transaction.atomic():
             row = (
-                Conversation.objects.select_for_update(of=("self",), skip_locked=True)
-                .filter(status=ConversationStatus.SNOOZED, snoozed_until__lte=timezone.now())
+                sleepers_due()
+                .select_for_update(of=("self",), skip_locked=True)
                 .order_by("snoozed_until")
                 .first()
             )

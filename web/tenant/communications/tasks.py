@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from web.shared.core.tasks import tenant_task
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.communications import sending
 
@@ -25,8 +26,8 @@ def of_tenant(tenant_id: str) -> dict[str, int]:
 
 @shared_task(name="communications.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
-    """Send every active tenant's own task; returns how many."""
-    ids = tenant_ids()
-    for tenant_id in ids:
+    """Send the task of every active tenant in which something is due; returns how many."""
+    found = tenants_where(tenant_ids(), sending.due_rows(), sending.sleepers_due())
+    for tenant_id in found:
         of_tenant.apply_async((str(tenant_id),), expires=EXPIRES)
-    return len(ids)
+    return len(found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 
 from celery import shared_task
+from django.db.models import QuerySet
 
 from web.shared.core.tasks import tenant_task
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.documents import scanning
 from web.tenant.documents.choices import ScanStatus
@@ -21,12 +23,16 @@ def scan_version(tenant_id: str, version: str) -> str:
 @tenant_task(name="documents.scan_waiting")
 def scan_waiting(tenant_id: str) -> int:
     """Scan what waits, oldest first; returns how many."""
-    waiting = DocumentVersion.objects.filter(scan_status=ScanStatus.PENDING).order_by("created_at")[:100]
+    waiting = _waiting().order_by("created_at")[:100]
     return sum(bool(scanning.scan(version.pk)) for version in waiting)
+
+
+def _waiting() -> QuerySet[DocumentVersion]:
+    return DocumentVersion.objects.filter(scan_status=ScanStatus.PENDING)
 
 
 @shared_task(name="documents.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Send each active tenant its own task."""
-    for tenant_id in tenant_ids(active_only=True):
+    """Send the task of each active tenant in which something waits."""
+    for tenant_id in tenants_where(tenant_ids(active_only=True), _waiting()):
         scan_waiting.delay(tenant_id)

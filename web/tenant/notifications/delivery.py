@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core import entities
@@ -73,9 +74,8 @@ def deliver_due(limit: int = 200) -> int:
     return tried
 
 
-def is_anything_due() -> bool:
-    due = NotificationDelivery.objects.filter(state=DeliveryState.PENDING, next_at__lte=timezone.now())
-    return due.exists()
+def due_rows() -> QuerySet[NotificationDelivery]:
+    return NotificationDelivery.objects.filter(state=DeliveryState.PENDING, next_at__lte=timezone.now())
 
 
 def _claim() -> list[NotificationDelivery]:

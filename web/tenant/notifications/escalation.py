@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core import audit
@@ -38,8 +39,8 @@ def escalate_due(limit: int = 200) -> int:
     return limit
 
 
-def is_anything_due() -> bool:
-    return Escalation.objects.filter(acknowledged_at=None, due_at__lte=timezone.now()).exists()
+def due_rows() -> QuerySet[Escalation]:
+    return Escalation.objects.filter(acknowledged_at=None, due_at__lte=timezone.now())
 
 
 def acknowledge(*, actor: Actor, notification: Notification) -> Notification:

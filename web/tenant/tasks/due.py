@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -32,14 +33,10 @@ def everything_due() -> dict[str, int]:
     }
 
 
-def is_anything_due() -> bool:
-    """Whether `everything_due` would find something now."""
+def due_rows() -> list[QuerySet[Any]]:
+    """What `everything_due` would find now."""
     now = timezone.now()
-    return (
-        _overdue(now).exists()
-        or _reminders(now).exists()
-        or TaskSeries.objects.filter(is_active=True, next_at__lte=now).exists()
-    )
+    return [_overdue(now), _reminders(now), TaskSeries.objects.filter(is_active=True, next_at__lte=now)]
 
 
 def _overdue(now: datetime) -> QuerySet[Task]:

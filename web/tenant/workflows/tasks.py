@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from celery import shared_task
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core.tasks import tenant_task, wake
-from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 from web.tenant.workflows import outbox, running
 from web.tenant.workflows.choices import RunStatus
@@ -40,19 +41,19 @@ def of_tenant(tenant_id: str) -> int:
 @shared_task(name="workflows.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Send the task of every tenant that has something due; returns how many had."""
-    due = [tenant_id for tenant_id in tenant_ids(active_only=False) if _has_due(tenant_id)]
+    due = tenants_where(tenant_ids(active_only=False), *_due_rows())
     for tenant_id in due:
         of_tenant.apply_async((tenant_id,), expires=60)
     return len(due)
 
 
-def _has_due(tenant_id: str) -> bool:
+def _due_rows() -> tuple[QuerySet[ActionRun], QuerySet[WorkflowInstance]]:
     now = timezone.now()
-    with tenant_context(tenant_id):
-        if ActionRun.objects.filter(status=RunStatus.PENDING, not_before__lte=now).exists():
-            return True
-        overdue = WorkflowInstance.objects.filter(completed_at=None, overdue_at=None)
-        return overdue.filter(stage_deadline__lte=now).exists()
+    overdue = WorkflowInstance.objects.filter(completed_at=None, overdue_at=None)
+    return (
+        ActionRun.objects.filter(status=RunStatus.PENDING, not_before__lte=now),
+        overdue.filter(stage_deadline__lte=now),
+    )
 
 
 @tenant_task(name="workflows.forget")

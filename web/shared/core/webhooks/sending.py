@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from web.shared.core import audit, egress, events
@@ -58,10 +59,10 @@ def send_due(tenant_id: str) -> int:
     return len(parcels)
 
 
-def due_exists() -> bool:
+def due_rows() -> QuerySet[WebhookDelivery]:
     return WebhookDelivery.objects.filter(
         status=DeliveryStatus.PENDING, next_at__lte=timezone.now(), endpoint__is_active=True
-    ).exists()
+    )
 
 
 def _claim(tenant_id: str) -> list[Parcel]:

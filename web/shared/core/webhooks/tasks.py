@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import ProgrammingError
 
 from web.shared.core.tasks import tenant_task, wake
 from web.shared.core.webhooks import sending
-from web.shared.tenants.context import tenant_context
+from web.shared.tenants.everywhere import tenants_where
 from web.shared.tenants.queries import tenant_ids
 
 ROUNDS = 20
@@ -34,14 +33,7 @@ def send(tenant_id: str) -> None:
 @shared_task(name="webhooks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
     """Wake every tenant that has something due; returns how many had."""
-    found = 0
-    for tenant_id in tenant_ids():
-        try:
-            with tenant_context(tenant_id):
-                due = sending.due_exists()
-        except ProgrammingError:  # a tenant that is just being made has no tables yet
-            continue
-        if due:
-            send(tenant_id)
-            found += 1
-    return found
+    found = tenants_where(tenant_ids(), sending.due_rows())
+    for tenant_id in found:
+        send(tenant_id)
+    return len(found)

@@ -31,9 +31,9 @@ def tell_due(now: datetime | None = None) -> int:
     return sum(_each(rows, moment, act) for rows, act in _due(moment))
 
 
-def is_anything_due(now: datetime | None = None) -> bool:
-    """Whether `tell_due` would find something."""
-    return any(rows.exists() for rows, _ in _due(now or timezone.now()))
+def due_rows(now: datetime) -> list[QuerySet[CaseSla]]:
+    """What `tell_due` would find."""
+    return [rows for rows, _ in _due(now)]
 
 
 def _due(now: datetime) -> list[tuple[QuerySet[CaseSla], Any]]:

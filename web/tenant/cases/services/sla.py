@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from telephony.contract.clock import from_datetime, to_datetime
@@ -223,9 +224,9 @@ def terms_of(policy: SlaPolicy) -> clocks.Terms:
     return clocks.Terms(calendar.as_hours() if business and calendar else ALWAYS, targets)
 
 
-def refold_waits() -> bool:
-    """Whether cases are still to be folded anew."""
-    return SlaRefold.objects.exists()
+def refolds_waiting() -> QuerySet[SlaRefold]:
+    """Asked for: unfinished cases that are to be folded anew."""
+    return SlaRefold.objects.all()
 
 
 def refold_some(limit: int = BATCH) -> int:
