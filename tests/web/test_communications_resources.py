@@ -16,7 +16,7 @@ from web.shared.core import erasure, timeline
 from web.shared.core.actor import system
 from web.shared.core.viewer import everything
 from web.shared.records.models import DomainEvent
-from web.tenant.communications import channel_types, providers, sending, services
+from web.tenant.communications import channel_types, providers, sending, services, tasks
 from web.tenant.communications.models import (
     Channel,
     Conversation,
@@ -349,16 +349,19 @@ def test_templates_take_declared_names_and_nothing_else(tenant, make_user, api, 
     assert MessageTemplate.objects.count() == 2
 
 
-def test_sleepers_wake_at_their_hour(tenant):
+def test_sleepers_wake_at_their_hour(tenant, monkeypatch):
     early, late = conversation(), conversation()
     now = timezone.now()
     for row, hours in ((early, 1), (late, 5)):
         services.conversation_move(
             actor=ACTOR, conversation=row, status="snoozed", until=now + timedelta(hours=hours)
         )
-    assert sending.wake_due() == 0
+    sent: list[Any] = []
+    monkeypatch.setattr(tasks.of_tenant, "apply_async", lambda args, **options: sent.append(args))
+    assert sending.wake_due() == 0 and tasks.sweep() == 0
     Conversation.objects.filter(pk=early.pk).update(snoozed_until=now)
-    assert sending.wake_due() == 1
+    assert tasks.sweep() == 1 and sent == [(tenant.pk,)]
+    assert sending.wake_due() == 1 and tasks.sweep() == 0
     early.refresh_from_db()
     late.refresh_from_db()
     assert (early.status, late.status) == ("open", "snoozed")

@@ -23,7 +23,7 @@ from web.shared.core import erasure
 from web.shared.core.actor import system
 from web.shared.records.models import AuditEvent, DomainEvent
 from web.shared.tenants.context import tenant_context
-from web.tenant.documents import content, scanning, services
+from web.tenant.documents import content, scanning, services, tasks
 from web.tenant.documents.models import Document, DocumentVersion
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -294,7 +294,14 @@ def scanner(tmp_path: Path, settings: Any) -> Callable[[str], None]:
     ],
 )
 def test_nothing_is_handed_out_before_the_scanner_has_passed_it(
-    program: str, status: str, scanner: Any, settings: Any, api: Any, make_user: Any, tenants: Any
+    program: str,
+    status: str,
+    scanner: Any,
+    settings: Any,
+    api: Any,
+    make_user: Any,
+    tenants: Any,
+    monkeypatch: Any,
 ) -> None:
     settings.DOCUMENT_SCAN_SECONDS = 2
     scanner(program)
@@ -302,9 +309,14 @@ def test_nothing_is_handed_out_before_the_scanner_has_passed_it(
     at = upload(client)["Location"]
     waiting = client.get(f"{at}content/")
     assert waiting.status_code == 409 and waiting.json()["code"] == "not_scanned"
+    sent: list[str] = []
+    monkeypatch.setattr(tasks.scan_waiting, "delay", sent.append)
+    tasks.sweep()
     with tenant_context(tenants[0].pk):
         version = DocumentVersion.objects.get()
         assert scanning.scan(version.pk) == status
+    tasks.sweep()
+    assert sent == [tenants[0].pk]  # while it waited, and in its tenant alone
     assert client.get(at).json()["scan_status"] == status
     assert client.get(f"{at}content/").status_code == (200 if status == "clean" else 409)
     assert client.post(f"{at}links/", {}).status_code == (201 if status == "clean" else 409)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from structlog.testing import capture_logs
 
 from web.shared.core import audit
 from web.shared.core.actor import system
@@ -44,7 +45,16 @@ def test_a_tenant_without_tables_hides_nobody(tenants: Any) -> None:
     with public_context():
         unfinished = Tenant.objects.create(pk="t_unfertig0000", name="Unfertig").pk
     happen(ids[1], "x")
-    assert tenants_where([ids[0], unfinished, ids[1]], AuditEvent.objects.filter(action="x")) == [ids[1]]
+    with capture_logs() as said:
+        found = tenants_where([ids[0], unfinished, ids[1]], AuditEvent.objects.filter(action="x"))
+    assert found == [ids[1]]
+    assert [(one["log_level"], one["tenant"]) for one in said] == [("info", unfinished)]
+
+
+def test_a_question_that_a_whole_tenant_cannot_answer_is_an_error(tenants: Any) -> None:
+    with capture_logs() as said:
+        assert tenants_where([tenants[0].pk], ("EXISTS (SELECT FROM no_such_table)", ())) == []
+    assert [(one["log_level"], one["tenant"]) for one in said] == [("error", tenants[0].pk)]
 
 
 def test_nothing_stays_chosen_even_inside_a_longer_transaction(tenants: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -23,10 +24,14 @@ def late(instance: WorkflowInstance) -> None:
     WorkflowInstance.objects.filter(pk=instance.pk).update(stage_deadline=past)
 
 
-def test_an_overdue_stage_is_told_once(tenant):
+def test_an_overdue_stage_is_told_once(tenant, monkeypatch):
     instance, other = start(workflow()), start(workflow())
+    sent: list[Any] = []
+    monkeypatch.setattr(tasks.of_tenant, "apply_async", lambda args, **options: sent.append(args))
+    assert tasks.sweep() == 0
     late(instance)
-    assert running.report_overdue() == 1 and running.report_overdue() == 0
+    assert tasks.sweep() == 1 and sent == [(tenant.pk,)]
+    assert running.report_overdue() == 1 and running.report_overdue() == 0 == tasks.sweep()
     told = DomainEvent.objects.get(type="workflow.overdue")
     assert told.object_id == instance.pk and told.data["stage"] == "new"
     other.refresh_from_db()

@@ -7,7 +7,8 @@ whoever acts on one does it inside `tenant_context`, as always.
 
     tenants_where(tenant_ids(), Delivery.objects.filter(...), Escalation.objects.filter(...))
 
-A tenant that is just being made has no tables yet: it is passed over, without hiding the others.
+A tenant that is just being made has no tables yet: it is passed over, without hiding the others. So is one
+that cannot be asked for another reason, and that is an error in the log.
 """
 
 from __future__ import annotations
@@ -62,13 +63,21 @@ def _sql(condition: Condition) -> str:
 def _found(ids: Sequence[TenantId], asked: str) -> Iterator[TenantId]:
     try:
         yield from _ask(ids, asked)
-    except ProgrammingError:
+    except ProgrammingError as error:
         if len(ids) > 1:
             half = len(ids) // 2
             yield from _found(ids[:half], asked)
             yield from _found(ids[half:], asked)
         else:
-            logger.info("tenant_passed_over", tenant=ids[0])
+            # Not yet made, or not yet migrated to what is asked about; said loudly when it is neither.
+            said = logger.error if _has_tables(ids[0]) else logger.info
+            said("tenant_passed_over", tenant=ids[0], error=type(error).__name__)
+
+
+def _has_tables(tenant: TenantId) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{tenant}.django_migrations"])
+        return bool(cursor.fetchone()[0])
 
 
 def _ask(ids: Sequence[TenantId], asked: str) -> list[TenantId]:
