@@ -42,14 +42,16 @@ class Executor(MigrationExecutor):
         else:
             self.loader = copy.copy(Executor._read)
             self.loader.connection = connection
-            self.loader.applied_migrations = self.recorder.applied_migrations()
+            self.loader.applied_migrations = self.recorder.applied_migrations()  # type: ignore[assignment]
 
     def _create_project_state(self, with_applied_migrations: bool = False) -> Any:
         def compute() -> Any:
-            return super(Executor, self)._create_project_state(with_applied_migrations=True)
+            return super(Executor, self)._create_project_state(  # type: ignore[misc]
+                with_applied_migrations=True
+            )
 
         if not with_applied_migrations:
-            return super()._create_project_state()
+            return super()._create_project_state()  # type: ignore[misc]
         return state_at(frozenset(self.loader.applied_migrations), compute)
 
     def apply_migration(
@@ -64,7 +66,7 @@ class Executor(MigrationExecutor):
                 for step in steps:
                     with self._transaction(not migration.atomic and step.operation.atomic):
                         step.operation.database_forwards(migration.app_label, editor, step.before, step.after)
-            self.record_migration(migration)
+            self.record_migration(migration)  # type: ignore[call-arg]
         self._progress("apply_success", migration)
         return after.fork()  # its own: Django puts classes of apps without migrations into the last one
 
@@ -81,7 +83,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> Any:
         # The command names its executor in its module and asks nobody for another.
-        theirs = migrate.MigrationExecutor
+        theirs = migrate.MigrationExecutor  # type: ignore[attr-defined]
         migrate.MigrationExecutor = Executor  # type: ignore[attr-defined]
         try:
             return super().handle(*args, **options)
