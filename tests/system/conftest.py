@@ -18,6 +18,7 @@ from deployment.dev.stack import Stack
 from tests.stack_plugin import private_stack
 from tests.system.kit import desk as desks
 from tests.system.kit import survival
+from tests.system.kit.mail import Mailbox
 from tests.system.kit.rest import Rest
 from tests.system.kit.sip import Caller
 
@@ -28,6 +29,7 @@ class World:
 
     stack: Stack
     run: dict[str, Any]
+    mail: Mailbox
 
     def tenant(self, slug: str) -> dict[str, Any]:
         """The tenant's part of run.json."""
@@ -76,8 +78,14 @@ async def soon(look: Any, seconds: float = 15.0, what: str = "it") -> Any:
 @pytest.fixture(scope="session")
 def murima() -> Iterator[World]:
     """Every process, two demo tenants, nothing borrowed."""
-    with private_stack({"postgres", "redis", "asterisk", "murima"}) as stack:
-        yield World(stack, stack.run())
+    mail = Mailbox()
+    mail.start()
+    parts, extra = {"postgres", "redis", "asterisk", "murima"}, {"MURIMA_EMAIL_URL": mail.url}
+    try:
+        with private_stack(parts, extra=extra) as stack:
+            yield World(stack, stack.run(), mail)
+    finally:
+        mail.stop()
 
 
 @pytest.fixture(scope="session")

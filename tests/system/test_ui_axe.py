@@ -6,57 +6,16 @@ wider than the screen either. On the way the page must ask nothing of any other 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page
 
 from tests.system.conftest import World
 from tests.system.kit.desk import Desk
+from tests.system.kit.look import WIDE, faults, sound, watch
 
 pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.timeout(240)]
-
-AXE = Path(__file__).parents[2] / "web/ui/node_modules/axe-core/axe.min.js"
-WIDE, NARROW = {"width": 1280, "height": 720}, {"width": 360, "height": 740}
-
-
-async def _faults(page: Page) -> list[str]:
-    if not await page.evaluate("typeof axe !== 'undefined'"):
-        await page.evaluate(AXE.read_text())
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']} at {node['target']}: {node['failureSummary']}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
-
-
-async def _sound(page: Page, where: str) -> None:
-    """Nothing for axe to say about this state of the page, however it is looked at."""
-    for size in (WIDE, NARROW):
-        await page.set_viewport_size(size)  # type: ignore[arg-type]
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert await _faults(page) == [], f"{where}, {scheme}, {size['width']} px"
-        wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wider <= 0, f"{where}: {wider} px wider than a screen of {size['width']}"
-    await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-
-
-def _watch(page: Page, allowed: set[str]) -> list[str]:
-    """Collects requests to hosts other than these."""
-    strangers: list[str] = []
-
-    def asked(url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob") and parts.netloc not in allowed:
-            strangers.append(url)
-
-    page.on("request", lambda request: asked(request.url))
-    page.on("websocket", lambda socket: asked(socket.url))
-    return strangers
 
 
 async def test_the_sign_in_page_is_sound_and_says_what_is_wrong(murima: World, chromium: Any) -> None:
@@ -64,13 +23,13 @@ async def test_the_sign_in_page_is_sound_and_says_what_is_wrong(murima: World, c
     page = await context.new_page()
     await page.goto(murima.tenant("amani")["url"])
     await page.wait_for_selector("#email")
-    await _sound(page, "sign-in")
+    await sound(page, "sign-in")
     await page.fill("#email", "nobody@amani.example")
     await page.fill("#password", "certainly wrong")
     await page.press("#password", "Enter")
     await page.wait_for_selector("[role=alert]")
     assert await page.input_value("#email") == "nobody@amani.example"
-    await _sound(page, "sign-in refused")
+    await sound(page, "sign-in refused")
     await context.close()
 
 
@@ -79,25 +38,25 @@ async def test_every_state_of_the_desk_is_sound(murima: World, chromium: Any) ->
     desk = await Desk.open(chromium, tenant, 0)
     page = desk.page
     allowed = {urlsplit(tenant["url"]).netloc, urlsplit(murima.run["sip"]["websocket"]).netloc}
-    strangers = _watch(page, allowed)
+    strangers = watch(page, allowed)
     await page.reload()
     await page.wait_for_selector("[data-test=pill][data-pill=live]")
     await page.wait_for_selector("[data-test=go-on-shift]")
-    await _sound(page, "the gate")
+    await sound(page, "the gate")
     await desk.go_on_shift()
-    await _sound(page, "ready")
+    await sound(page, "ready")
     async with murima.caller() as outside:
         await outside.dial(murima.number("amani"), frequency=800.0, display="Asha")
         await desk.rings()
-        assert await _faults(page) == [], "ringing"
+        await sound(page, "ringing")
         await page.keyboard.press("Alt+Shift+KeyA")
         await desk.phase("talking")
         await desk.press("keypad")
-        await _sound(page, "talking")
+        await sound(page, "talking")
         await desk.press("keypad")
         await page.keyboard.press("Alt+Shift+KeyE")
         await desk.wraps_up()
-        assert await _faults(page) == [], "wrapping up"
+        await sound(page, "wrapping up")
         await page.focus("[data-test=disposition-search]")
         await page.keyboard.press("1")
         await page.keyboard.press("Alt+Shift+KeyW")
@@ -108,11 +67,11 @@ async def test_every_state_of_the_desk_is_sound(murima: World, chromium: Any) ->
     for path, shown in (("/calls", "call-list"), ("/contacts/new", "contact-form")):
         await page.goto(tenant["url"] + path)
         await page.wait_for_selector(f"[data-test={shown}]")
-        await _sound(page, path)
+        await sound(page, path)
     await page.keyboard.press("Tab")
     await page.keyboard.press("?")
     await page.wait_for_selector("[role=dialog]")
-    assert await _faults(page) == [], "the sheet of keys"
+    assert await faults(page) == [], "the sheet of keys"
     assert strangers == []
     broken = [line for line in desk.console if "Content Security Policy" in line or "pageerror" in line]
     assert broken == []

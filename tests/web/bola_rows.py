@@ -333,7 +333,8 @@ BODIES: dict[str, Any] = {
 # Routes that are not walked, each with its reason.
 UNWALKED: dict[str, str] = {
     "calls:call-draft": "a draft may be older than its call's row: any id opens one's own, empty drawer",
-    "auth:mfa-passkey": "asks for one's own password before it looks for anything: any id gets the same 403",
+    "auth:mfa-passkey": "removing asks for one's own password before it looks for anything: any id gets the "
+    "same 403; renaming a stranger's has its own test",
     "auth:oidc-start": "a browser's way out to a provider, before anybody is known",
     "auth:oidc-callback": "a browser's way back from a provider, before anybody is known",
     "documents:link": "the path is a signed token; its own tests forge it",

@@ -429,6 +429,18 @@ def test_a_passkey_is_removed_by_its_owner_alone(make_user, api):
     assert client.delete(url, {}).status_code == 204 and client.delete(url, {}).status_code == 404
 
 
+def test_a_passkey_is_renamed_by_its_owner_alone(make_user, api):
+    user, other = make_user("agent"), make_user("agent")
+    client, _, made = with_passkey(api, user)
+    url = f"{KEYS}{made.json()['passkey']['id']}/"
+    assert signed_in(api, other).patch(url, {"name": "Mine"}).status_code == 404
+    for wrong in ({}, {"name": ""}, {"name": "x" * 61}, {"name": "a", "host": "evil.example"}):
+        assert client.patch(url, wrong).status_code == 422, wrong
+    answer = client.patch(url, {"name": " Work laptop "})
+    assert answer.status_code == 200 and answer.json()["name"] == "Work laptop"
+    assert [one["name"] for one in client.get(KEYS).json()["data"]] == ["Work laptop"]
+
+
 # --- who must ----------------------------------------------------------------------------------------------
 
 
@@ -447,7 +459,7 @@ def test_a_role_may_demand_a_factor_before_anything_else(make_user, api, clock):
     answer = client.post(SESSION, {"email": agent.email, "password": PASSWORD}).json()
     assert answer["mfa_required"] is False and answer["mfa_enrolment_required"] is True
     for method, url in (("get", CONTACTS), ("post", f"{AUTH}tickets/"), ("post", f"{AUTH}password/"),
-                        ("get", f"{AUTH}sessions/")):  # fmt: skip
+                        ("patch", ME), ("get", f"{AUTH}sessions/")):  # fmt: skip
         refusal = getattr(client, method)(url)
         assert refusal.status_code == 403 and refusal.json()["code"] == "mfa_enrolment_required", url
     no_token = api().post(TOKEN, {"email": agent.email, "password": PASSWORD})

@@ -278,5 +278,6 @@ def test_me_says_of_a_key_what_it_may_do_and_how_much(tenant, make_key, make_use
     assert me["tenant"]["id"] == tenant.pk and me["role"] is None and me["user"]["id"] == made["id"]
     assert me["permissions"] == {"contacts.view": "all"} and me["key"]["scopes"] == ["contacts.view"]
     assert me["limits"]["default"] == {"units": 7, "seconds": 60}
+    assert client.patch("/api/v1/auth/me/", {"name": "Else"}).status_code == 403
     person = api(make_user("agent")).get("/api/v1/auth/me/").json()
     assert person["key"] is None and person["role"]["name"] == "agent" and "default" in person["limits"]

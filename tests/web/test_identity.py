@@ -77,6 +77,33 @@ def test_sign_in_me_and_out(make_user, api):
         assert user.email not in str(list(AuditEvent.objects.values()))
 
 
+def test_one_changes_ones_own_name_and_language_and_nothing_else(make_user, api):
+    user, other = make_user("agent", name="Amina"), make_user("agent", name="Baraka")
+    client = api(user)
+    answer = client.patch(ME, {"name": " Amina Otieno ", "language": "sw"})
+    assert answer.status_code == 200, answer.content
+    assert answer.json() == client.get(ME).json()
+    said = answer.json()["user"]
+    assert (said["name"], said["language"]) == ("Amina Otieno", "sw")
+    refusals: list[dict[str, Any]] = [
+        {"name": ""}, {"name": "x" * 151}, {"language": "xx"}, {"name": None}, {"email": "a@b.example"},
+        {"is_platform_admin": True},
+    ]  # fmt: skip
+    for wrong in refusals:
+        assert client.patch(ME, wrong).status_code == 422, wrong
+    assert client.patch(ME, {"language": ""}).json()["user"]["language"] == ""
+    with public_context():
+        rows = {row.pk: row for row in User.objects.filter(pk__in=[user.pk, other.pk])}
+    assert rows[user.pk].email == user.email and not rows[user.pk].is_platform_admin
+    assert rows[other.pk].name == "Baraka"
+    with tenant_context(MTO):
+        audited = AuditEvent.objects.filter(actor_id=user.pk, action="update").order_by("id")
+        fields = [row.changes["fields"] for row in audited]
+        assert fields == [["language", "name"], ["language"]]
+        assert "Otieno" not in str(list(AuditEvent.objects.values()))
+    assert client.get(ME).status_code == 200, "nobody is signed out by it"
+
+
 def test_every_reason_not_to_sign_in_looks_the_same(make_user, api):
     member, stranger, gone = make_user(), make_user(tenant_of(ZIWA)), make_user()
     user_deactivate_in_public(gone)

@@ -27,6 +27,10 @@ class Rest:
             status, answer = self._send(method, "/api/v1" + path, body, headers)
         return status, answer
 
+    def once(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """As `call`, but a refusal is the answer: nobody signs in."""
+        return self._send(method, "/api/v1" + path, body, {})
+
     def get(self, path: str) -> Any:
         """The body of a GET that must succeed."""
         status, answer = self.call("GET", path)

@@ -28,7 +28,7 @@ ENROL_ROUTES = frozenset(
     ["auth:session", "auth:me", "auth:mfa", "auth:mfa-totp", "auth:mfa-totp-confirm", "auth:mfa-recovery",
      "auth:mfa-passkeys", "auth:mfa-passkey-begin", "api-not-found"]
 )  # fmt: skip
-"""What a session answers that may only set up a second factor."""
+"""What a session answers that may only set up a second factor; it changes nothing else (no PATCH)."""
 
 
 def tenant_key(request: Any) -> str:
@@ -62,7 +62,8 @@ class TenantAuthenticationMiddleware(AuthenticationMiddleware):
             return None
         if request.session.get(TENANT_KEY) != tenant_key(request):
             return None
-        if request.session.get(ENROL_ONLY) and request.resolver_match.view_name not in ENROL_ROUTES:
+        allowed = request.method != "PATCH" and request.resolver_match.view_name in ENROL_ROUTES
+        if request.session.get(ENROL_ONLY) and not allowed:
             return problem_response(request, EnrolmentRequired())
         if request.session.get(BREAK_GLASS):
             break_glass.write_down(request)

@@ -43,7 +43,7 @@ BREAK_GLASS_ADMIN = platform_permission(
 
 route("auth:session", GET=ANYONE, POST=ANYONE, DELETE=ANYONE)
 route("auth:token", POST=ANYONE, DELETE=ANYONE)
-route("auth:me", GET=MEMBER)
+route("auth:me", GET=MEMBER, PATCH=MEMBER)
 route("auth:tickets", POST=MEMBER)
 for _name in ("session-mfa", "session-mfa-passkey", "session-passkey", "session-passkey-begin",
               "session-break-glass", "password-reset", "password-reset-confirm"):  # fmt: skip
@@ -57,7 +57,7 @@ route("auth:mfa-totp-confirm", POST=MEMBER)
 route("auth:mfa-recovery", POST=MEMBER)
 route("auth:mfa-passkeys", GET=MEMBER, POST=MEMBER)
 route("auth:mfa-passkey-begin", POST=MEMBER)
-route("auth:mfa-passkey", DELETE=MEMBER)
+route("auth:mfa-passkey", PATCH=MEMBER, DELETE=MEMBER)
 route("auth:mfa-policy", GET=SETTINGS_MANAGE, PATCH=SETTINGS_MANAGE)
 route("jwks", GET=ANYONE)
 route("auth:break-glass-list", GET=AUDIT_VIEW)

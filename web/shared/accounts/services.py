@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -47,6 +49,19 @@ def membership_ensure(*, actor: Actor, user: User, tenant_id: str, role: str) ->
         )
         audit.record(actor=actor, action="create" if made else "update", obj=row, changes={"role": role})
     return row
+
+
+def profile_change(*, actor: Actor, user: User, values: Mapping[str, str]) -> User:
+    """Change one's own name or language; nothing is written when nothing differs."""
+    changed = [name for name, value in values.items() if getattr(user, name) != value]
+    if not changed:
+        return user
+    for name in changed:
+        setattr(user, name, values[name])
+    with transaction.atomic():
+        user.save(update_fields=[*changed, "updated_at"])
+        audit.record(actor=actor, action="update", obj=user, changes=audit.changed_fields(changed))
+    return user
 
 
 def password_set(*, actor: Actor, user: User, password: str) -> None:

@@ -12,6 +12,8 @@ const ME: MeAnswer = {
   role: { name: 'agent', display_name: 'Agent' },
   permissions: { 'calls.take': 'own', 'contacts.view': 'all' },
 }
+const FACTORS = { totp: false, passkeys: [], recovery_codes_left: 0, required: false }
+const PLACE = { id: 's1', kind: 'browser', device: 'Mock/1', ip_address: '127.0.0.1', created_at: at(-3_600_000), last_seen_at: at(0), current: true }
 const NAMES: [string, string, string][] = [
   ['counselling', 'Counselling given', 'Helped'], ['information', 'Information given', 'Helped'],
   ['referral', 'Referred to a service', 'Helped'], ['callback', 'Call back agreed', 'Follow-up'],
@@ -61,7 +63,7 @@ export class Rest {
   private route(method: string, path: string, body: Record<string, unknown>, url: URL): [number, unknown] {
     if (path === '/auth/session/') return this.session(method, body)
     if (!this.signedIn) return problem(401, 'not_authenticated', 'Sign in first.')
-    if (path === '/auth/me/') return [200, ME]
+    if (path.startsWith('/auth/')) return this.account(method, path, body)
     if (path === '/calls/dispositions/') return [200, page(DISPOSITIONS)]
     if (path === '/calls/not-ready-reasons/') return [200, page(REASONS)]
     if (path === '/calls/') return [200, page([1, 2, 3, 4, 5, 6, 7].slice(0, Number(url.searchParams.get('limit'))).map(row))]
@@ -79,6 +81,14 @@ export class Rest {
     if (body.password !== 'murima') return problem(401, 'wrong_credentials', 'The email or the password is wrong.')
     this.signedIn = true
     return [200, { user: ME.user, csrf_token: 'mock', mfa_required: false }]
+  }
+
+  private account(method: string, path: string, body: Record<string, unknown>): [number, unknown] {
+    if (path === '/auth/me/') return [200, method === 'PATCH' ? { ...ME, user: Object.assign(ME.user, body) } : ME]
+    if (path === '/auth/mfa/') return [200, FACTORS]
+    if (path === '/auth/sessions/' && method === 'GET') return [200, { data: [PLACE] }]
+    if (path === '/auth/mfa/totp/' && method === 'POST') return [200, { secret: 'JBSWY3DPEHPK3PXP', uri: 'otpauth://totp/mock?secret=JBSWY3DPEHPK3PXP' }]
+    return problem(404, 'not_found', '')
   }
 
   private draft(method: string, call: string, body: Record<string, unknown>): [number, unknown] {

@@ -27,6 +27,7 @@ export function makeRouter(): Router {
           { path: 'calls/:id', component: () => import('./views/CallsView.vue'), meta: { title: 'nav.calls' } },
           { path: 'contacts', component: () => import('./views/ContactsView.vue'), meta: { title: 'nav.contacts' } },
           { path: 'contacts/:id', component: () => import('./views/ContactsView.vue'), meta: { title: 'nav.contacts' } },
+          { path: 'account', component: () => import('./views/AccountView.vue'), meta: { title: 'account.title' } },
         ],
       },
       { path: '/:rest(.*)*', redirect: '/' },

@@ -47,6 +47,17 @@ describe('the desk', () => {
     expect(desk.focusCall).toBeNull()
   })
 
+  it('does not bring a call back whose end is said again when its wrap-up is over', () => {
+    const desk = useDesk()
+    tell('call.state', call())
+    tell('call.state', call({ state: 'ended' }))
+    tell('agent.state', agent({ effective: 'wrap_up', wrap_up: wrap }))
+    vi.advanceTimersByTime(5_000)
+    tell('agent.state', agent())
+    tell('call.state', call({ state: 'ended' }))
+    expect(desk.focusCall).toBeNull()
+  })
+
   it('lets an ended call go when no wrap-up comes', () => {
     const desk = useDesk()
     tell('call.state', call())

@@ -1,4 +1,4 @@
-/** Mounts a page of the way in with the real router, stores and words; only the network is written down here. */
+/** Mounts a page of the way in, or of one's account, with the real router, stores and words; only the network is written down here. */
 import { flushPromises, mount, type VueWrapper } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
 import { vi } from 'vitest'
@@ -14,7 +14,11 @@ const inside = vi.hoisted(() => async () => {
   return { default: { render: () => h('p', { 'data-test': 'inside' }) } }
 })
 vi.setConfig({ testTimeout: 20_000 })
-vi.mock('@/views/ShellView.vue', () => inside())
+vi.mock('@/views/ShellView.vue', async () => {
+  const { h } = await import('vue')
+  const { RouterView } = await import('vue-router')
+  return { default: { render: () => h(RouterView) } }
+})
 vi.mock('@/views/DeskView.vue', () => inside())
 vi.mock('@/views/CallsView.vue', () => inside())
 
@@ -23,11 +27,13 @@ export interface Asked {
   path: string
   body: Record<string, unknown> | undefined
 }
-type Reply = [number, unknown] | ((asked: Asked) => [number, unknown])
+export type Answer = [number, unknown, Record<string, string>?]
+export type Reply = Answer | ((asked: Asked) => Answer)
 
-export const problem = (status: number, code: string, more: object = {}): [number, unknown] => [
+export const problem = (status: number, code: string, more: object = {}, headers: Record<string, string> = {}): Answer => [
   status,
   { type: 'about:blank', title: code, status, code, ...more },
+  headers,
 ]
 export const NOTE = { state: 'note-1', methods: ['totp', 'recovery_code'] }
 export const ANSWER = { user: null, csrf_token: 'c', mfa_required: false, mfa: null, mfa_enrolment_required: false }
@@ -70,8 +76,8 @@ export class Page {
     const asked = { method: init.method ?? 'GET', path: short, body }
     this.asked.push(asked)
     const reply = this.replies[`${asked.method} ${short}`] ?? problem(404, 'not_found')
-    const [status, said] = typeof reply === 'function' ? reply(asked) : reply
-    return new Response(status === 204 || said === null ? null : JSON.stringify(said), { status })
+    const [status, said, headers] = typeof reply === 'function' ? reply(asked) : reply
+    return new Response(status === 204 || said === null ? null : JSON.stringify(said), { status, headers })
   }
 
   async settle(): Promise<void> {

@@ -89,6 +89,17 @@ describe('a forgotten password', () => {
     expect(page.at('reset-done').text()).toContain('If this email belongs to somebody here')
   })
 
+  it('goes on when the mailed link is pasted into the page where it was asked for', async () => {
+    page = await Page.open('/password-reset', { 'POST /password/reset/': [202, null] })
+    await page.type('email', 'amina@amani.example')
+    await page.submit()
+    expect(page.at('reset-done').exists()).toBe(true)
+    history.pushState(null, '', '/password-reset#mrp_y')
+    dispatchEvent(new PopStateEvent('popstate', { state: null }))
+    await page.settle()
+    expect([page.at('reset-choose').exists(), page.focused(), location.hash]).toEqual([true, 'new-password', ''])
+  })
+
   it('is replaced with the mailed link', async () => {
     page = await Page.open('/password-reset#mrp_x', { 'POST /password/reset/confirm/': [204, null] })
     expect([page.focused(), location.hash]).toEqual(['new-password', ''])

@@ -191,6 +191,19 @@ class PasskeyBeginView(ApiView):
 
 
 class PasskeyDetailView(ApiView):
+    @extend_schema(
+        request=bodies.PasskeyNameBody, responses=bodies.PasskeyBody, operation_id="auth_passkeys_rename"
+    )
+    def patch(self, request: Request, passkey: uuid.UUID) -> Response:
+        """Rename one of your passkeys."""
+        user, name = proof.own_account(request), read(bodies.PasskeyNameBody, request)["name"]
+        row = passkeys.rows_of(user).filter(pk=passkey).first()
+        if row is None:
+            raise NotFound()
+        row.name = name
+        row.save(update_fields=["name"])
+        return Response(bodies.PasskeyBody(row).data)
+
     @extend_schema(request=bodies.ProofBody, responses={204: None}, operation_id="auth_passkeys_delete")
     def delete(self, request: Request, passkey: uuid.UUID) -> Response:
         """Remove one of your passkeys."""

@@ -26,6 +26,10 @@ class PasskeyBody(ModelBody):
         read_only_fields = fields
 
 
+class PasskeyNameBody(Body):
+    name = serializers.CharField(max_length=60)
+
+
 class MfaAnswer(Body):
     """`required`: your role here must have a factor."""
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from web.shared.accounts.factors.pending import METHODS, PASSKEY, RECOVERY, TOTP
 from web.shared.api.serializers import Body
+from web.shared.tenants.api.serializers import check_language
 
 
 def require_for(attrs: dict[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
@@ -28,6 +29,13 @@ class UserBody(Body):
     email = serializers.EmailField()
     name = serializers.CharField()
     language = serializers.CharField()
+
+
+class ProfileBody(Body):
+    """What one changes about oneself. `language` is that of one's mails; empty: the organisation's."""
+
+    name = serializers.CharField(max_length=150, required=False)
+    language = serializers.CharField(validators=[check_language], allow_blank=True, required=False)
 
 
 class MfaNote(Body):

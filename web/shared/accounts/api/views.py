@@ -1,4 +1,4 @@
-"""Who am I, tickets for sockets, and the keys that tokens are checked with."""
+"""Who am I, what I change about myself, tickets for sockets, and the keys that tokens are checked with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.accounts import signing, tickets
+from web.shared.accounts import services, signing, tickets
 from web.shared.accounts.api import serializers as bodies
 from web.shared.accounts.api.proof import own_account
-from web.shared.accounts.api.sign_in_views import organisation
+from web.shared.accounts.api.sign_in_views import organisation, read
 from web.shared.accounts.models import TokenFamily
 from web.shared.accounts.queries import proof_of
 from web.shared.api import throttles
@@ -25,6 +25,16 @@ class MeView(ApiView):
     @extend_schema(responses=bodies.MeAnswer, operation_id="auth_me")
     def get(self, request: Any) -> Response:
         """Who I am here: organisation, role or key, permissions, limits per bucket."""
+        return Response(self._answer(request))
+
+    @extend_schema(request=bodies.ProfileBody, responses=bodies.MeAnswer, operation_id="auth_me_change")
+    def patch(self, request: Any) -> Response:
+        """Change your own name or language."""
+        user, values = own_account(request), read(bodies.ProfileBody, request)
+        services.profile_change(actor=self.actor, user=user, values=values)
+        return Response(self._answer(request))
+
+    def _answer(self, request: Any) -> dict[str, Any]:
         tenant, membership = request._request.tenant, getattr(request, "membership", None)
         key = getattr(request.user, "key", None)
         machine = {"email": "", "language": ""}
@@ -37,7 +47,7 @@ class MeView(ApiView):
             "limits": throttles.limits_of(request),
             "sip_websocket": settings.SIP_WEBSOCKET,
         }
-        return Response(bodies.MeAnswer(answer).data)
+        return dict(bodies.MeAnswer(answer).data)
 
 
 class TicketView(ApiView):

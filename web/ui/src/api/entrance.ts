@@ -1,5 +1,5 @@
 /**
- * The way in: password, second factor, invitation, reset, and setting up a second factor; one function each.
+ * The way in: password, second factor, invitation and reset; one function each.
  * Secrets travel in bodies only, never in an address.
  */
 import { rememberCsrf, request } from './http'
@@ -45,6 +45,12 @@ export async function secondStep(state: string, proof: Proof): Promise<SignedIn>
 
 export const secondStepPasskey = (state: string) => post<Ceremony>('/session/mfa/passkey/', { state })
 
+/** Without e-mail and password: a passkey shows that the device and its owner are here. */
+export const passkeyAlone = () => post<Ceremony>('/session/passkey/begin/')
+export async function signInByPasskey(ceremony: string, credential: Record<string, unknown>): Promise<SignedIn> {
+  return outcome(await post<Partial<SessionAnswer> | null>('/session/passkey/', { ceremony, credential }))
+}
+
 /** Whether the server lets this browser's session do nothing but set up a second factor. */
 export async function mustEnrol(): Promise<boolean> {
   const { data } = await request<Partial<SessionAnswer> | null>('GET', `${AUTH}/session/`)
@@ -64,14 +70,6 @@ export const resetPassword = (token: string, password: string) =>
 export const previewInvitation = (token: string) => post<InvitationPreview>('/invitations/preview/', { token })
 export const acceptInvitation = (token: string, name: string, password: string) =>
   post<{ user: string; email: string }>('/invitations/accept/', { token, name, password })
-
-/** A new secret for an authenticator app. The password only where this session has not seen it lately. */
-export const beginTotp = (password?: string) =>
-  post<TotpSecret>('/mfa/totp/', password ? { current_password: password } : {})
-/** The recovery codes that came with the first factor, shown once; null when there were some already. */
-export async function confirmTotp(code: string): Promise<string[] | null> {
-  return (await post<{ recovery_codes: string[] | null }>('/mfa/totp/confirm/', { code })).recovery_codes
-}
 
 function outcome(answer: Partial<SessionAnswer> | null): SignedIn {
   rememberCsrf(answer?.csrf_token ?? null)

@@ -109,5 +109,6 @@ function problemOf(response: Response, body: unknown): Problem {
     title: told.title ?? response.statusText,
     status: response.status,
     request_id: told.request_id ?? response.headers.get('X-Request-Id') ?? undefined,
+    retry_after: Number(response.headers.get('Retry-After')) || undefined,
   }
 }

@@ -40,6 +40,8 @@ export interface Problem {
   detail?: string
   code?: string
   request_id?: string
+  /** Seconds, as the answer's header says. */
+  retry_after?: number
   errors?: { pointer: string; code: string; detail: string }[]
 }
 

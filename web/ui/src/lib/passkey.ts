@@ -1,5 +1,5 @@
 /**
- * Asking the browser for a passkey. Servers speak base64url JSON, `navigator.credentials` speaks bytes;
+ * Asking the browser for a passkey, or to make one. Servers speak base64url JSON, `navigator.credentials` speaks bytes;
  * not every browser in use translates by itself, so it is done here for all.
  */
 type Json = Record<string, unknown>
@@ -11,9 +11,28 @@ export function passkeysWork(): boolean {
 /** The credential as the server takes it, or null when the person closed the browser's question. */
 export async function askForPasskey(options: Json): Promise<Json | null> {
   const publicKey = bytesOf((options.publicKey ?? options) as Json)
+  const found = await unlessClosed(() => navigator.credentials.get({ publicKey }))
+  return found && { ...outside(found), response: assertion(found.response as AuthenticatorAssertionResponse) }
+}
+
+/** A new passkey as the server takes it, or null when the person closed the browser's question. */
+export async function makePasskey(options: Json): Promise<Json | null> {
+  const said = (options.publicKey ?? options) as Json
+  const user = said.user as Json
+  const publicKey = {
+    ...said,
+    challenge: toBytes(said.challenge as string),
+    user: { ...user, id: toBytes(user.id as string) },
+    excludeCredentials: described(said.excludeCredentials),
+  } as unknown as PublicKeyCredentialCreationOptions
+  const made = await unlessClosed(() => navigator.credentials.create({ publicKey }))
+  return made && { ...outside(made), response: attestation(made.response as AuthenticatorAttestationResponse) }
+}
+
+/** What the person answers to the browser's question; null when they closed it, or it ran out. */
+async function unlessClosed(ask: () => Promise<Credential | null>): Promise<PublicKeyCredential | null> {
   try {
-    const found = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential | null
-    return found && jsonOf(found)
+    return (await ask()) as PublicKeyCredential | null
   } catch (error) {
     // Closed, timed out, or no passkey here: browsers do not say which, and the person knows.
     if (error instanceof DOMException && ['NotAllowedError', 'AbortError'].includes(error.name)) return null
@@ -21,29 +40,41 @@ export async function askForPasskey(options: Json): Promise<Json | null> {
   }
 }
 
+type Described = { id: string; type: 'public-key' }[] | null | undefined
+const described = (said: unknown) => (said as Described)?.map((one) => ({ ...one, id: toBytes(one.id) }))
+
 function bytesOf(said: Json): PublicKeyCredentialRequestOptions {
-  const allowed = said.allowCredentials as { id: string; type: 'public-key' }[] | null | undefined
   return {
     ...said,
     challenge: toBytes(said.challenge as string),
-    allowCredentials: allowed?.map((one) => ({ ...one, id: toBytes(one.id) })),
+    allowCredentials: described(said.allowCredentials),
   } as PublicKeyCredentialRequestOptions
 }
 
-function jsonOf(found: PublicKeyCredential): Json {
-  const response = found.response as AuthenticatorAssertionResponse
+function outside(found: PublicKeyCredential): Json {
   return {
     id: found.id,
     rawId: toText(found.rawId),
     type: found.type,
     authenticatorAttachment: found.authenticatorAttachment ?? undefined,
     clientExtensionResults: found.getClientExtensionResults(),
-    response: {
-      clientDataJSON: toText(response.clientDataJSON),
-      authenticatorData: toText(response.authenticatorData),
-      signature: toText(response.signature),
-      userHandle: response.userHandle ? toText(response.userHandle) : undefined,
-    },
+  }
+}
+
+function assertion(response: AuthenticatorAssertionResponse): Json {
+  return {
+    clientDataJSON: toText(response.clientDataJSON),
+    authenticatorData: toText(response.authenticatorData),
+    signature: toText(response.signature),
+    userHandle: response.userHandle ? toText(response.userHandle) : undefined,
+  }
+}
+
+function attestation(response: AuthenticatorAttestationResponse): Json {
+  return {
+    clientDataJSON: toText(response.clientDataJSON),
+    attestationObject: toText(response.attestationObject),
+    transports: response.getTransports?.() ?? [],
   }
 }
 

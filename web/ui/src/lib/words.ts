@@ -9,6 +9,8 @@ export function useWords() {
 
   function problem(error: unknown): string {
     if (!(error instanceof ApiError)) return t('error.unexpected')
+    const wait = error.problem.retry_after
+    if (error.code === 'throttled' && wait) return t('error.throttled_for', { minutes: Math.ceil(wait / 60) })
     const key = `error.${error.code}`
     if (error.code && te(key)) return t(key)
     const fields = fieldsOf(error)
@@ -26,6 +28,13 @@ export function useWords() {
     return said.every(Boolean) ? said.join(' ') : ''
   }
 
+  /** What is wrong with each field that the server refused, by the field's name; empty when it named none. */
+  function byField(error: unknown): Record<string, string> {
+    const said = error instanceof ApiError ? (error.problem.errors ?? []) : []
+    const text = (one: (typeof said)[number]) => (te(`error.${one.code}`) ? t(`error.${one.code}`) : one.detail)
+    return Object.fromEntries(said.map((one) => [one.pointer.split('/')[1] ?? '', text(one)]))
+  }
+
   /** Runs an action; a failure becomes a message in the corner. */
   async function attempt(action: () => Promise<unknown>): Promise<boolean> {
     try {
@@ -37,5 +46,5 @@ export function useWords() {
     }
   }
 
-  return { problem, attempt }
+  return { problem, byField, attempt }
 }

@@ -114,7 +114,9 @@ export const useDesk = defineStore('desk', () => {
     }
     if (state.state === 'ended' && told.value?.id !== state.id && agent.value?.wrap_up?.call !== state.id) return
     if (offer.value?.call === state.id && state.state === 'talking') offer.value = null
+    const known = told.value?.state === 'ended' && state.state === 'ended'
     told.value = state
+    if (known) return // said again, such as when its wrap-up is over: it does not end anew
     justEnded.value = state.state === 'ended' && agent.value?.wrap_up?.call !== state.id
     clearTimeout(grace)
     if (justEnded.value) grace = setTimeout(() => (justEnded.value = false), GRACE_MS)

@@ -1,7 +1,10 @@
-/** How this person likes the page on this browser: language and light or dark. */
+/**
+ * How this person likes the page on this browser: language and light or dark. Until a language is chosen here, it
+ * is that of the account.
+ */
 import { defineStore } from 'pinia'
 import { ref, watch } from 'vue'
-import { setLocale, startLocale, type Locale } from '@/i18n'
+import { LOCALES, setLocale, startLocale, type Locale } from '@/i18n'
 
 export type Theme = 'light' | 'dark' | 'system'
 const KEY = 'murima.prefs'
@@ -23,7 +26,12 @@ export const usePrefs = defineStore('prefs', () => {
     void setLocale(locale.value)
   })
   paint()
-  return { theme, locale }
+
+  function adopt(language: string): void {
+    const known = LOCALES.find((one) => one.code === language)
+    if (known && !read().locale) locale.value = known.code
+  }
+  return { theme, locale, adopt }
 })
 
 function read(): { theme?: Theme; locale?: Locale } {
