@@ -10,7 +10,7 @@ class CasesConfig(AppConfig):
         from django.db.models import CharField
 
         from web.shared.core.events import consumer
-        from web.tenant.cases import events, personal, stages, story
+        from web.tenant.cases import actions, events, personal, stages, story
         from web.tenant.cases.services import sla
 
         CharField.register_lookup(TrigramWordSimilar)  # what django.contrib.postgres would do
@@ -19,3 +19,4 @@ class CasesConfig(AppConfig):
         consumer("case_stages", stages.follow)
         personal.register()
         story.register()
+        actions.register()
