@@ -113,10 +113,30 @@ def test_the_agent_adds_what_the_caller_says_and_gives_nothing_away(tenant, line
     mine = {"assigned_to": str(line["agent"].pk)}
     assert client.post(f"{at}assign/", mine).status_code == 404
     etag = {"HTTP_IF_MATCH": client.get(at)["ETag"]}
-    assert client.patch(at, mine, **etag).status_code in (403, 404, 422)
+    taken_over = client.patch(at, mine, **etag)
+    assert taken_over.status_code == 403 and taken_over.json()["permission"] == permissions.ASSIGN
+    same = {"assigned_to": str(line["worker"].pk)}
+    assert client.patch(at, same, **etag).status_code == 200, "who has it already may be named"
     assert client.delete(at, **etag).status_code == 403
     hers.refresh_from_db()
     assert (hers.assigned_to_id, hers.priority, hers.status) == (line["worker"].pk, "high", "pending")
+
+
+def test_nobody_gives_a_case_by_changing_it_who_may_not_give_it(tenant, line, api):
+    role = TenantRole.objects.get(tenant=tenant, name="case_worker")
+    role.permissions = {code: scope for code, scope in role.permissions.items() if code != permissions.ASSIGN}
+    role.save()
+    client, case = api(line["worker"]), kit.case()
+    at = f"{URL}{case.pk}/"
+    given = {"assigned_to": str(line["worker"].pk)}
+    refused = client.patch(at, given, HTTP_IF_MATCH=client.get(at)["ETag"])
+    assert refused.status_code == 403, refused.content
+    assert refused.json()["errors"][0]["pointer"] == "/assigned_to"
+    body = {"title": "New", "case_type": str(case.case_type_id)}
+    assert client.post(URL, {**body, **given}).status_code == 403
+    assert client.post(URL, body).status_code == 201
+    case.refresh_from_db()
+    assert case.assigned_to is None and Case.objects.count() == 2
 
 
 def test_what_is_restricted_finished_or_against_the_caller_stays_shut(tenant, line, ring, api):
