@@ -218,7 +218,7 @@ def test_the_tightest_of_all_limits_is_the_one_that_is_told(tenant, keyed, monke
     refused = keyed.get(CONTACTS)
     assert refused.json()["code"] == "throttled"
     client: Any = redis_client()
-    assert client.get(request_quota.Day(tenant.pk, timezone.now()).count_key) == b"2"
+    assert client.get(request_quota.Day(tenant.pk, timezone.now()).count_key) == "2"
 
 
 def test_people_in_the_application_and_signing_in_are_never_stopped(tenant, make_user, api, keyed):
