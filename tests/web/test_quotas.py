@@ -178,6 +178,7 @@ def keyed(tenant, make_user, api, clean_redis, monkeypatch, settings) -> Any:
     """A client with an API key of the first tenant."""
     monkeypatch.setattr(throttles, "_away_until", 0.0)
     settings.RATE_LIMIT_SCALE = 1.0
+    request_log._waiting.clear()
     scopes = ["contacts.view", "contacts.edit", "calls.view", "calls.edit"]
     made = api(make_user("admin")).post("/api/v1/api-keys/", {"name": "A", "scopes": scopes})
     assert made.status_code == 201, made.content
@@ -241,11 +242,12 @@ def test_people_in_the_application_and_signing_in_are_never_stopped(tenant, make
 
 def test_a_call_that_is_under_way_is_counted_and_never_refused(tenant, keyed):
     limit(tenant, "api_requests_per_day", 1)
-    call = Call.objects.create(direction="inbound", started_at=timezone.now())
+    none = dict.fromkeys(("wait", "talk", "hold", "wrap_up"), timedelta(0))
+    call = Call.objects.create(started_at=timezone.now(), last_seq=0, **none)
     assert [keyed.get(CONTACTS).status_code for _ in range(2)] == [200, 429]
     shown = keyed.get(f"/api/v1/calls/{call.pk}/")
     assert shown.status_code == 200 and shown["RateLimit-Remaining"] == "0"
-    written = keyed.patch(f"/api/v1/calls/{call.pk}/", {"notes": "x"}, HTTP_IF_MATCH=shown["ETag"])
+    written = keyed.patch(f"/api/v1/calls/{call.pk}/", {"note": "Rang again."}, HTTP_IF_MATCH=shown["ETag"])
     assert written.status_code != 429
     assert keyed.get("/api/v1/calls/").status_code == 429
     assert keyed.get(CONTACTS).json()["used"] == 3
