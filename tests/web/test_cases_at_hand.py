@@ -95,7 +95,7 @@ def test_an_agent_finds_the_open_case_of_the_caller_whoever_works_on_it(tenant, 
     assert listed(client, f"?contact={amina.pk}") == {"Hers"}
     assert listed(client, f"?q={hers.case_number}") == {"Hers"}
     assert client.get(f"{URL}{hers.pk}/").status_code == 200
-    assert AuditEvent.objects.filter(action="read", object_id=str(hers.pk)).exists()
+    assert AuditEvent.objects.filter(action="view", object_id=str(hers.pk)).exists()
     assert client.get(f"{URL}{other.pk}/").status_code == 404
     assert listed(api(line["mate"])) == {"Of the team"}, "nobody else's phone rings"
 
