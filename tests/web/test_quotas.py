@@ -261,7 +261,12 @@ def test_the_routes_that_are_spared_are_routes():
 def test_without_a_limit_nothing_is_counted_and_nothing_is_asked_of_the_database(tenant, keyed, monkeypatch):
     asked: list[str] = []
     known = quotas.limit_of
-    monkeypatch.setattr(quotas, "limit_of", lambda *of: (asked.append(of[1]), known(*of))[1])
+
+    def limit_of(tenant_id: str, kind: str) -> int | None:
+        asked.append(kind)
+        return known(tenant_id, kind)
+
+    monkeypatch.setattr(quotas, "limit_of", limit_of)
     for _ in range(3):
         assert keyed.get(CONTACTS)["RateLimit-Limit"] != "0"
     assert asked == ["api_requests_per_day"]

@@ -170,7 +170,7 @@ def note(call: ActionCall) -> dict[str, Any]:
 
 
 def _person(case: Case, wanted: str, pointer: str) -> uuid.UUID:
-    found = case.created_by_id if wanted == CREATOR else _id(wanted)
+    found: uuid.UUID | None = case.created_by_id if wanted == CREATOR else _id(wanted)
     if found is None:
         raise refused(pointer, "nobody_there", "There is no such person any more.")
     return found
@@ -183,8 +183,9 @@ def _least_busy(case: Case, team_id: uuid.UUID | None) -> uuid.UUID:
     next one goes to somebody else.
     """
     members = _workers_of(team_id)
-    if case.assigned_to_id in members:
-        return case.assigned_to_id
+    has_it: uuid.UUID | None = case.assigned_to_id
+    if has_it is not None and has_it in members:
+        return has_it
     if not members:
         raise refused("/to", "nobody_there", "Nobody of this team may be given cases.")
     busy = Case.objects.filter(assigned_to_id__in=members, status__in=WORKING, merged_into=None)
