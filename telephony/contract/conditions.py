@@ -8,9 +8,26 @@ of those. Business rules, workflow guards, notification rules and call flows sha
 no loop, no arithmetic, no regular expression and no code, so every evaluation ends, in time linear in the
 condition and the data that it names.
 
-Differences from JsonLogic, each so that a mistake is not a match: values of different kinds are never equal
-and have no order ("1" is not 1, false is not 0); `and`, `or` and `not` give true or false; a condition that
-is not well formed does not hold, nor does anything around it. `{}` and null hold: no condition is no hurdle.
+`var`, `missing`, `==`, `!=`, `<`, `<=`, `>`, `>=`, `and`, `or` and `in` are JsonLogic's; `not`, `contains`,
+`starts_with`, `is_empty`, `between` and `now` are ours. Where they differ from JsonLogic, it is so that a
+mistake is not a match (tests/unit/vectors has both sides of each):
+
+    (kinds)      values of different kinds are never equal and have no order: "1" is not 1, false is not 0,
+                 null has no order. JavaScript's conversions make a typing error in a form a match.
+    (lists)      lists are equal when their items are; in JavaScript no two lists ever are.
+    (instants)   texts in RFC 3339 are compared as instants, because data spells them in many ways.
+    (numbers)    whole numbers are exact however long: ids and digits of a phone number do not run together.
+    (truth)      `and` and `or` say true or false, not the deciding value: conditions decide, they do not
+                 compute. Empty objects are false like empty lists. Null as a whole is no condition: it holds.
+    (names)      a name is a text that is written down, as the fallback is a plain value: so every name that a
+                 condition can ask for is known when it is saved. A key with dots in it comes first.
+    (literals)   a list holds plain values, an object exactly one operator: a second key is a mistake.
+    (arguments)  too few or too many are an error instead of being made up or ignored.
+    (operators)  no arithmetic, texts, loops or `if`; one name each (`not` for `!`, `==` for `===`). What is
+                 left ends in time linear in its size, and can be explained, value by value.
+
+A condition that is not well formed does not hold, nor does anything around it: no `not` turns an error into a
+match. `{}` and null hold: no condition is no hurdle.
 
 Texts in RFC 3339 (`2026-03-01T08:00:00Z`, or a date alone: its midnight in UTC) and datetimes are instants
 wherever two of them meet. `{"now": s}` is the instant `now`, which the caller gives, moved by s seconds.

@@ -10,6 +10,7 @@ import pytest
 
 from web.shared.core import entities
 from web.shared.core.actor import system
+from web.shared.core.viewer import everything
 from web.tenant.reference_data import services as reference
 from web.tenant.reference_data.models import CaseCategory
 from web.tenant.workflows import actions, running, services
@@ -81,7 +82,7 @@ def made(name: str = "", **values: Any) -> Workflow:
 def workflow(name: str = "", **values: Any) -> Workflow:
     """A published one."""
     row = made(name, **values)
-    services.workflow_publish(actor=ACTOR, workflow=row)
+    services.workflow_publish(actor=ACTOR, viewer=everything(), workflow=row)
     row.refresh_from_db()
     return row
 

@@ -189,6 +189,29 @@ def test_a_change_of_the_description_is_noticed(tmp_path, monkeypatch):
         call_command("api_schema", "--check")
 
 
+def test_a_name_that_the_generator_had_to_make_up_is_an_error(tmp_path, monkeypatch, capsys):
+    """Two lists of choices that want one name would come out as Method028Enum, and as 029 next time."""
+    from drf_spectacular import plumbing
+    from drf_spectacular.settings import spectacular_settings
+
+    monkeypatch.setattr(api_schema, "BASE", tmp_path)
+    monkeypatch.setattr(api_schema, "FILE", tmp_path / "openapi.json")
+    fewer = dict(spectacular_settings.ENUM_NAME_OVERRIDES)
+    del fewer["SecondFactorEnum"]
+    monkeypatch.setattr(spectacular_settings, "ENUM_NAME_OVERRIDES", fewer)
+    known = plumbing._load_enum_name_overrides
+    known.cache_clear()
+    try:
+        for options in ([], ["--check"]):
+            with pytest.raises(Exit, match="warnings above"):
+                call_command("api_schema", *options, verbosity=0)
+    finally:
+        known.cache_clear()
+    assert not api_schema.FILE.exists() and "ENUM_NAME_OVERRIDES" in capsys.readouterr().err
+    monkeypatch.undo()
+    api_schema.generate()
+
+
 # --- the permission registry -------------------------------------------------------------------------------
 
 

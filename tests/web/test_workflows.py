@@ -169,7 +169,7 @@ def test_the_demo_workflow_is_loaded_once_and_fit_to_publish(tenant):
     assert services.defaults_load(ACTOR) == 1 and services.defaults_load(ACTOR) == 0
     row = Workflow.objects.get(name="Case handling")
     row.entity_type = "thing"
-    assert definition.problems(row) == []
+    assert definition.problems(row, everything()) == []
 
 
 # --- steps --------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def test_migration_is_explicit_and_maps_the_stage(tenant, make_user, api):
         {"name": "close", "from": ["working"], "to": "closed"},
     ]
     services.workflow_update(actor=ACTOR, workflow=row, values={"stages": stages, "transitions": ways})
-    services.workflow_publish(actor=ACTOR, workflow=row)
+    services.workflow_publish(actor=ACTOR, viewer=everything(), workflow=row)
     boss, where = api(make_user("supervisor")), f"{BASE}/instances/{instance.pk}/migrate/"
     assert pointers(boss.post(where, {})) == ["/stage_map"]
     assert pointers(boss.post(where, {"version": 9})) == ["/version"]
@@ -536,5 +536,5 @@ def test_two_workers_do_each_action_once(tenants, things, done):
 
 def test_invalid_is_raised_with_pointers(tenant):
     with pytest.raises(Invalid) as told:
-        services.workflow_publish(actor=ACTOR, workflow=made(stages=[]))
+        services.workflow_publish(actor=ACTOR, viewer=everything(), workflow=made(stages=[]))
     assert {one.pointer for one in told.value.errors} >= {"/stages"}

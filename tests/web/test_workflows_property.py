@@ -84,7 +84,7 @@ def test_no_sequence_of_acts_leads_astray(tenant, make_user):
     @given(charts(), charts(), st.lists(_acts, min_size=4, max_size=20))
     def walk(first: Any, second: Any, acts: Any) -> None:
         row, on = made(**first), thing()
-        services.workflow_publish(actor=ACTOR, workflow=row)
+        services.workflow_publish(actor=ACTOR, viewer=everything(), workflow=row)
         instance = running.instance_start(mover=running.Mover(ACTOR), workflow=row, entity_id=on.pk)
         pending = [second]
         for act, number, who in acts:
@@ -129,7 +129,7 @@ def do(act: str, number: int, mover: Any, instance: Any, row: Workflow, on: Any,
         type(on).objects.filter(pk=on.pk).update(is_active=number % 2 == 0)
     elif act == "publish" and pending:
         services.workflow_update(actor=ACTOR, workflow=row, values=pending.pop())
-        services.workflow_publish(actor=ACTOR, workflow=row)
+        services.workflow_publish(actor=ACTOR, viewer=everything(), workflow=row)
     elif act == "migrate":
         newest = WorkflowVersion.objects.filter(workflow=row).latest("number")
         stage = NAMES[number % len(NAMES)]
@@ -160,7 +160,7 @@ def do(act: str, number: int, mover: Any, instance: Any, row: Workflow, on: Any,
 )
 def test_any_graph_is_judged_and_what_is_passed_can_run_to_an_end(tenant, stages, transitions):
     row = Workflow(entity_type="thing", stages=stages, transitions=transitions, actions=[])
-    if definition.problems(row):
+    if definition.problems(row, everything()):
         return
     chart = definition.definition_of(row)
     assert chart.initial in chart.by_stage and len(chart.by_stage) == len(stages)

@@ -15,6 +15,7 @@ from tests.web.api_cases import ResourceCases
 from tests.web.kit_workflows import ACTOR, done, start, thing, things, workflow
 from web.shared.core import entities, events
 from web.shared.core import services as base
+from web.shared.core.viewer import everything
 from web.shared.records.models import DomainEvent
 from web.shared.tenants.context import tenant_context
 from web.tenant.reference_data import services as reference
@@ -46,7 +47,7 @@ def rule(**values: Any) -> BusinessRule:
         "actions": [NOTE],
         **values,
     }
-    return services.rule_create(actor=ACTOR, values=parts)
+    return services.rule_create(actor=ACTOR, viewer=everything(), values=parts)
 
 
 def touch(row: CaseCategory, **values: Any) -> None:
@@ -206,10 +207,10 @@ def test_a_rule_fires_so_often_a_minute_for_one_entity_and_no_more(tenant):
 
 def test_the_version_counts_changes_of_what_a_rule_does(tenant):
     row = rule()
-    services.rule_update(actor=ACTOR, rule=row, values={"name": "Other", "priority": 1})
+    services.rule_update(actor=ACTOR, viewer=everything(), rule=row, values={"name": "Other", "priority": 1})
     row.refresh_from_db()
     assert row.version == 1
-    services.rule_update(actor=ACTOR, rule=row, values={"conditions": {}})
+    services.rule_update(actor=ACTOR, viewer=everything(), rule=row, values={"conditions": {}})
     touch(thing())
     feed()
     assert RuleRun.objects.get().rule_version == 2

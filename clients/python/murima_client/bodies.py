@@ -108,12 +108,6 @@ LegalHoldReasonEnum = Literal['court_order', 'litigation', 'investigation', 'saf
 LinkTypeEnum = Literal['related', 'duplicate', 'parent', 'child']
 
 
-Method028Enum = Literal['totp', 'passkey', 'recovery_code']
-
-
-MethodsEnum = Literal['totp', 'passkey', 'recovery_code']
-
-
 NotificationChannelEnum = Literal['in_app', 'email', 'sms']
 
 
@@ -126,10 +120,10 @@ PreferredContactMethodEnum = Literal['phone', 'sms', 'whatsapp', 'email']
 PurposeEnum = Literal['contact_by_call', 'contact_by_text', 'contact_by_email', 'recording', 'data_processing', 'sharing', 'referral', 'research', 'feedback']
 
 
+QuotaKindEnum = Literal['users', 'storage_bytes', 'contacts', 'api_requests_per_day']
+
+
 ReachBodyKindEnum = Literal['call', 'message', 'text', 'email']
-
-
-ReasonEnum = Literal['court_order', 'litigation', 'investigation', 'safeguarding', 'retention_duty', 'other']
 
 
 ReceiveAskDirectionEnum = Literal['inbound']
@@ -145,6 +139,9 @@ RunStatusEnum = Literal['pending', 'done', 'failed', 'cut']
 
 
 ScanStatusEnum = Literal['pending', 'clean', 'infected', 'failed', 'skipped']
+
+
+SecondFactorEnum = Literal['totp', 'passkey', 'recovery_code']
 
 
 SignInPlaceKindEnum = Literal['browser', 'api']
@@ -178,9 +175,6 @@ TransferStatusEnum = Literal['initiated', 'completed', 'cancelled', 'failed']
 
 
 TransferTypeEnum = Literal['warm', 'cold', 'blind']
-
-
-TypeEnum = Literal['sms', 'whatsapp', 'email', 'webchat', 'facebook', 'twitter', 'instagram']
 
 
 WebhookDeliveryStatusEnum = Literal['pending', 'delivered', 'failed']
@@ -639,7 +633,7 @@ class ChannelBody(TypedDict):
     is_active: NotRequired[bool]
     name: str
     secrets_set: list[str]
-    type: TypeEnum
+    type: ChannelTypeEnum
     updated_at: str
 
 
@@ -648,7 +642,7 @@ class ChannelBodyRequest(TypedDict):
     is_active: NotRequired[bool]
     name: str
     secrets: NotRequired[dict[str, str | None]]
-    type: TypeEnum
+    type: ChannelTypeEnum
 
 
 class ClockBody(TypedDict):
@@ -1126,7 +1120,7 @@ class HistoryBody(TypedDict):
 
 
 class HoldBodyRequest(TypedDict):
-    reason: ReasonEnum
+    reason: LegalHoldReasonEnum
 
 
 class InteractionBody(TypedDict):
@@ -1333,7 +1327,7 @@ class MfaAnswer(TypedDict):
 
 
 class MfaNote(TypedDict):
-    methods: list[MethodsEnum]
+    methods: list[SecondFactorEnum]
     state: str
 
 
@@ -1513,6 +1507,16 @@ class OrganizationBody(TypedDict):
     slug: str
     time_zone: NotRequired[str]
     updated_at: str
+
+
+class OrganizationQuotaBody(TypedDict):
+    kind: QuotaKindEnum
+    limit: int | None
+    used: int
+
+
+class OrganizationQuotasBody(TypedDict):
+    data: list[OrganizationQuotaBody]
 
 
 class PaginatedAccessBodyList(TypedDict):
@@ -2093,7 +2097,7 @@ class PatchedChannelBodyRequest(TypedDict):
     is_active: NotRequired[bool]
     name: NotRequired[str]
     secrets: NotRequired[dict[str, str | None]]
-    type: NotRequired[TypeEnum]
+    type: NotRequired[ChannelTypeEnum]
 
 
 class PatchedContactBodyRequest(TypedDict):
@@ -2812,7 +2816,7 @@ class SecondStepBodyRequest(TypedDict):
     ceremony: NotRequired[str]
     code: NotRequired[str]
     credential: NotRequired[dict[str, Any]]
-    method: Method028Enum
+    method: SecondFactorEnum
     state: str
 
 
@@ -3232,8 +3236,10 @@ class WatcherBodyRequest(TypedDict):
 
 
 class WorkflowActionBody(TypedDict):
+    entity_types: list[str]
     label: str
     name: str
+    permissions: list[str]
     schema: Any
 
 

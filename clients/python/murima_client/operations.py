@@ -1139,6 +1139,10 @@ class Client(Session):
         """Name, language, time zone, region and settings of the organisation of this host. Needs `settings.manage`."""
         return self.send('PATCH', '/api/v1/organization/', body=body).data
 
+    def organization_quotas_retrieve(self) -> t.OrganizationQuotasBody:
+        """Counted when it is asked for. Needs `settings.manage`."""
+        return self.send('GET', '/api/v1/organization/quotas/').data
+
     def organization_retrieve(self) -> t.OrganizationBody:
         """Name, language, time zone, region and settings of the organisation of this host."""
         return self.send('GET', '/api/v1/organization/').data

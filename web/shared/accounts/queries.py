@@ -77,6 +77,13 @@ def team_user_ids(tenant_id: str, user_id: uuid.UUID) -> frozenset[uuid.UUID]:
     return frozenset(mates.values_list("user_id", flat=True))
 
 
+def team_memberships(tenant_id: str, team_id: uuid.UUID) -> Any:
+    """The active members of one active team of this tenant, with their roles; none of a stranger's team."""
+    named = TeamMember.objects.filter(team_id=team_id, team__tenant_id=tenant_id, team__is_active=True)
+    rows = people_of(tenant_id).filter(user__is_active=True, role__is_active=True)
+    return rows.filter(user_id__in=named.values("user_id"))
+
+
 def proof_of(session_id: uuid.UUID | None, family_id: uuid.UUID | None) -> str:
     """The name of a sign-in, as a ticket carries it."""
     if family_id is not None:

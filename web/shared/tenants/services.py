@@ -22,7 +22,7 @@ from django.utils import timezone
 from web.shared.core import audit, keys
 from web.shared.core.actor import Actor
 from web.shared.core.published import notify
-from web.shared.tenants import organization_settings, schemas
+from web.shared.tenants import organization_settings, request_quota, schemas
 from web.shared.tenants.clone import NotClonable
 from web.shared.tenants.context import public_context
 from web.shared.tenants.models import (
@@ -151,6 +151,7 @@ def quota_set(*, actor: Actor, tenant: Tenant, limits: Mapping[str, int | None])
                 TenantQuota.objects.update_or_create(
                     tenant=tenant, kind=QuotaKind(kind).value, defaults={"limit": limit}
                 )
+        request_quota.forget_limit(tenant.pk)
         changes = {"quotas": {kind: limits[kind] for kind in sorted(limits)}}
         audit.record(actor=actor, action="update", obj=tenant, changes=changes)
 

@@ -64,15 +64,20 @@ def storage_bytes(tenant_id: str) -> int:
     return total
 
 
+UNCOUNTED = frozenset({"auth:session", "auth:token", "auth:tickets", "auth:me"})
+"""Routes of signing in, and of tickets for sockets: never part of a quota."""
+
+
 def api_requests_today(tenant_id: str) -> int:
-    """Requests with a key or token since midnight in UTC."""
+    """Requests since midnight in UTC that count in the quota: with a key or token, and not turned away."""
     now = timezone.now()
-    return _requests(tenant_id, now.replace(hour=0, minute=0, second=0, microsecond=0), now)
+    rows = _logged(tenant_id, now.replace(hour=0, minute=0, second=0, microsecond=0), now)
+    return int(rows.exclude(endpoint__in=UNCOUNTED).exclude(status_code=429).count())
 
 
-def _requests(tenant_id: str, start: datetime, end: datetime) -> int:
+def _logged(tenant_id: str, start: datetime, end: datetime) -> Any:
     rows = apps.get_model("api", "APIRequestLog").objects
-    return int(rows.filter(tenant_id=tenant_id, created_at__gte=start, created_at__lt=end).count())
+    return rows.filter(tenant_id=tenant_id, created_at__gte=start, created_at__lt=end)
 
 
 def _active_users(start: datetime, end: datetime) -> int:
@@ -106,7 +111,7 @@ def _call_seconds(start: datetime, end: datetime) -> int:
 
 
 meter("active_users", _active_users)
-meter("api_requests", lambda start, end: _requests(str(current_tenant_id()), start, end))
+meter("api_requests", lambda start, end: int(_logged(str(current_tenant_id()), start, end).count()))
 meter("storage_used", lambda start, end: storage_bytes(str(current_tenant_id())))
 meter("cases_created", _rows("cases.Case", "created_at"))
 meter("calls", _rows("calls.Call", "started_at"))

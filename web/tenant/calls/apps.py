@@ -6,7 +6,7 @@ class CallsConfig(AppConfig):
     label = "calls"
 
     def ready(self) -> None:
-        from web.shared.core import entities, erasure, timeline
+        from web.shared.core import at_hand, entities, erasure, timeline
         from web.shared.core.published import publishers
         from web.tenant.calls import exporting, membership, opening, personal, queries
         from web.tenant.calls.permissions import CALLS_VIEW
@@ -23,6 +23,7 @@ class CallsConfig(AppConfig):
             facts=lambda row: row.event_data() | {"wait_seconds": row.wait.total_seconds()},
             contact=lambda row: row.contact_id,
         )
+        at_hand.provider("calls", queries.contacts_at_hand)
         timeline.provider("case", "calls", queries.timeline_of("case"))
         timeline.provider("contact", "calls", queries.timeline_of("contact"))
         exporting.register()

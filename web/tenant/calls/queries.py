@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Reverse
+from django.utils import timezone
 
 from telephony.contract.clock import from_datetime, to_text
 from web.shared.accounts import queries as accounts
@@ -27,6 +28,10 @@ from web.tenant.contacts import phone_numbers
 from web.tenant.contacts import queries as contacts
 
 RECENT = 5
+WRITES_UP = timedelta(hours=1)
+"""How long after a talk its caller's affairs are still in hand: to write up, and to ring back."""
+LONGEST = timedelta(hours=12)
+"""Older than this, a leg that never ended is one whose end was lost."""
 
 
 def seen_by(queryset: QuerySet[Call], viewer: Viewer) -> QuerySet[Call]:
@@ -92,6 +97,18 @@ def may_write_about(call_id: uuid.UUID, user_id: uuid.UUID, scope: Scope) -> boo
 def has_talked(call_id: uuid.UUID, user_id: uuid.UUID) -> bool:
     """Whether this person was connected to the caller, as far as the rows know."""
     return Segment.objects.filter(call=call_id, agent=user_id, connected_at__isnull=False).exists()
+
+
+def contacts_at_hand(user_id: uuid.UUID) -> QuerySet[Any, Any]:
+    """Ids of the contacts whom this person's phone rings for, who is on their line, or was until lately.
+
+    An offer that they let pass ends with its segment. LONGEST bounds what a lost end would leave open.
+    """
+    now = timezone.now()
+    talked = Q(connected_at__isnull=False, ended_at__gte=now - WRITES_UP)
+    mine = Segment.objects.filter(agent_id=user_id, offered_at__gte=now - LONGEST)
+    mine = mine.filter(Q(ended_at=None) | talked, call__contact__isnull=False)
+    return mine.order_by().values("call__contact")
 
 
 def draft_of(call_id: uuid.UUID, user_id: uuid.UUID) -> CallDraft | None:

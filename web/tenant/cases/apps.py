@@ -10,7 +10,7 @@ class CasesConfig(AppConfig):
         from django.db.models import CharField
 
         from web.shared.core.events import consumer
-        from web.tenant.cases import events, exporting, personal, stages, story
+        from web.tenant.cases import actions, events, exporting, personal, stages, story
         from web.tenant.cases.services import sla
 
         CharField.register_lookup(TrigramWordSimilar)  # what django.contrib.postgres would do
@@ -20,3 +20,4 @@ class CasesConfig(AppConfig):
         personal.register()
         story.register()
         exporting.register()
+        actions.register()

@@ -1,4 +1,20 @@
-"""Codes and routes of cases."""
+"""Codes and routes of cases, and how far each role reaches. This is the one table of that.
+
+Case workers, supervisors and viewers see every case: in a small organisation work is handed over daily, and
+a case that not everybody should see is marked restricted, which holds whatever the scope.
+
+Agents see their team's cases, and beyond those the unfinished cases of whoever they have on the line, from
+the first ring until an hour after the talk (queries.visible): callers reach whoever is free, ask about "my
+case", and must not be told that there is none, nor be asked to tell everything again. The agent may also add
+to such a case, since what the caller says belongs into it, or watch it. They may not give it away or take it,
+delete it or merge it; its restricted and sensitive parts stay shut, finished cases too. When the number is
+unknown, the agent finds the contact by asking who it is and sets it on the call. All of this is audited, like
+every look at a case. All cases to all agents would be simpler, and would lay every client's story open to
+whoever answers telephones.
+
+What no person owns (from a form or another system) is in the pool: who sees all cases, or a rule with
+`case.assign`, gives it out. An organisation that wants other reaches changes its roles, not this.
+"""
 
 from __future__ import annotations
 

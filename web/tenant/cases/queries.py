@@ -11,9 +11,10 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from web.shared.accounts.registry import Scope
+from web.shared.core import at_hand
 from web.shared.core.viewer import Viewer
 from web.tenant.cases import permissions
-from web.tenant.cases.choices import WORKING, Confidentiality
+from web.tenant.cases.choices import WORKING, Confidentiality, PartyRole
 from web.tenant.cases.models import Case, CaseHistory, CaseLink, CaseNote, CaseParty, CaseSla, CaseWatcher
 from web.tenant.reference_data import queries as reference
 
@@ -23,7 +24,8 @@ CURRENT = 20
 
 
 def visible(queryset: QuerySet[Case], viewer: Viewer) -> QuerySet[Case]:
-    """The cases this viewer may see: by scope or because they watch; restricted ones by name only."""
+    """The cases this viewer may see: by scope, because they watch, or because the caller is on their line
+    (permissions.py says why); restricted ones by name only."""
     scope, watched = viewer.scope(permissions.VIEW), _watched(viewer)
     if scope is None:
         return queryset.none()
@@ -33,11 +35,25 @@ def visible(queryset: QuerySet[Case], viewer: Viewer) -> QuerySet[Case]:
         for owner in OWNERS:
             owned = Case.all_objects.filter(**{f"{owner}__in": _users(viewer, scope)})
             reached = reached.union(owned.values("pk"), all=True)
+        for cases in _at_hand(viewer):
+            reached = reached.union(cases.values("pk"), all=True)
         queryset = queryset.filter(pk__in=reached)
     if not viewer.may(permissions.VIEW_RESTRICTED):
         mine = Q(assigned_to_id=viewer.user_id) | watched
         queryset = queryset.filter(~Q(confidentiality=Confidentiality.RESTRICTED) | mine)
     return queryset
+
+
+def _at_hand(viewer: Viewer) -> list[QuerySet[Case]]:
+    """Unfinished cases of those whom this person has on the line, by whatever app says so.
+
+    Who is in a case as the one it is about having done something to the client does not open it by calling.
+    """
+    found = []
+    for contacts in at_hand.contacts_of(viewer.user_id):
+        theirs = CaseParty.objects.filter(contact_id__in=contacts).exclude(role=PartyRole.PERPETRATOR)
+        found.append(Case.objects.filter(pk__in=theirs.values("case_id"), status__in=WORKING))
+    return found
 
 
 def _users(viewer: Viewer, scope: Scope) -> list[uuid.UUID]:
@@ -52,9 +68,15 @@ def _watched(viewer: Viewer) -> Q:
 
 
 def changeable(queryset: QuerySet[Case], viewer: Viewer, code: str) -> QuerySet[Case]:
-    """The visible cases that the scope of `code` reaches, too."""
+    """The visible cases that the scope of `code` reaches, too; to edit, also those of who is on the line."""
     seen = visible(queryset, viewer)
-    return seen if code == permissions.VIEW else viewer.narrow(seen, code, *OWNERS)
+    condition = Q() if code == permissions.VIEW else viewer.condition(code, *OWNERS)
+    if condition is None:
+        return seen.none()
+    if condition and code == permissions.EDIT:
+        for cases in _at_hand(viewer):
+            condition |= Q(pk__in=cases.values("pk"))
+    return seen.filter(condition) if condition else seen
 
 
 def with_lists(queryset: QuerySet[Case]) -> QuerySet[Case]:

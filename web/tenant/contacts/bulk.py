@@ -2,7 +2,9 @@
 
 A slice of checked rows is written with a statement per table: contacts, numbers, audit rows, events. Whoever
 has one of a row's numbers, or its e-mail address, is taken for the same person: `skip` leaves the row out,
-`update` lays it over what is there, `fail` refuses it. A row that is wrong keeps no other row out.
+`update` lays it over what is there, `fail` refuses it. A row that is wrong keeps no other row out. New people
+for whom the organisation's quota has no room are refused row by row; a dry run, whose slices are undone one
+by one, judges each slice as if it were the first.
 
 An export leaves anonymous contacts out for whoever may not see who they are.
 """
@@ -29,6 +31,7 @@ from web.shared.core.ids import uuid7
 from web.shared.core.transfer import Row, RowError, Written
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import Viewer
+from web.shared.tenants import quotas
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.contacts import custom_fields, permissions, queries, searching, services
 from web.tenant.contacts.choices import ContactMethod
@@ -100,7 +103,7 @@ class _Read:
 
 
 def write(rows: Sequence[Row], actor: Actor, on_conflict: str) -> Written:
-    """Write a slice, in the caller's transaction. Nine statements when all rows are new people."""
+    """Write a slice, in the caller's transaction. Ten statements for new people alone and no quota."""
     found = Written()
     read = _readable(rows, found)
     owners = _owners(read)
@@ -119,9 +122,22 @@ def write(rows: Sequence[Row], actor: Actor, on_conflict: str) -> Written:
         else:
             said = "Somebody has this number or e-mail address already."
             found.errors.append(RowError(one.row.number, "", "conflict", said))
+    fresh = _that_fit(fresh, found)
     _insert(fresh, actor)
     found.created += len(fresh)
     return found
+
+
+def _that_fit(fresh: list[_Read], found: Written) -> list[_Read]:
+    """As many as the quota has room for, the first ones; the others become errors."""
+    if not fresh:
+        return fresh
+    room = quotas.room(str(current_tenant_id()), "contacts")
+    if room is None or room >= len(fresh):
+        return fresh
+    said = "This organisation has as many contacts as it may have."
+    found.errors += [RowError(one.row.number, "", quotas.QuotaExceeded.code, said) for one in fresh[room:]]
+    return fresh[:room]
 
 
 def _readable(rows: Sequence[Row], found: Written) -> list[_Read]:

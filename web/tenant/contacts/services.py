@@ -18,6 +18,8 @@ from django.utils import timezone
 from web.shared.core import audit, events
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
+from web.shared.tenants.context import current_tenant_id
+from web.shared.tenants.quotas import quota_check
 from web.tenant.contacts import anonymity, custom_fields, searching
 from web.tenant.contacts.choices import HoldReason, PhoneLabel
 from web.tenant.contacts.models import AnonymousNumber, Contact, ContactAddress, ContactPhone
@@ -59,10 +61,12 @@ def contact_create(
     addresses: Sequence[Mapping[str, Any]] = (),
     region: str,
 ) -> Contact:
-    """A contact with its numbers and addresses. ValidationError or Invalid names the field that is wrong."""
+    """A contact with its numbers and addresses. ValidationError or Invalid names the field that is wrong;
+    QuotaExceeded when the organisation has as many as it may."""
     if "custom_fields" in values:
         custom_fields.check(values["custom_fields"])
     with transaction.atomic():
+        quota_check(str(current_tenant_id()), "contacts")
         contact = base.create(Contact, actor=actor, values=values)
         _replace_phones(contact, phones, region)
         _replace_addresses(contact, addresses)
@@ -108,7 +112,7 @@ def contact_delete(*, actor: Actor, contact: Contact) -> Contact:
 def anonymous_ensure(*, actor: Actor, number: str, region: str) -> tuple[Contact, bool]:
     """The anonymous contact of this number, made when there is none, and whether it was made.
 
-    Only the number's keyed hash is stored. ValidationError when `number` cannot be one.
+    Only the number's keyed hash is stored. ValidationError when `number` cannot be one; QuotaExceeded.
     """
     try:
         e164 = to_e164(number, region)
@@ -118,6 +122,7 @@ def anonymous_ensure(*, actor: Actor, number: str, region: str) -> tuple[Contact
         found = anonymity.same_caller(e164)
         if found is not None:
             return found, False
+        quota_check(str(current_tenant_id()), "contacts")
         contact = base.create(Contact, actor=actor, values={"is_anonymous": True})
         AnonymousNumber.objects.create(contact=contact, digest=anonymity.digest(e164))
         _finish(contact, number=e164)

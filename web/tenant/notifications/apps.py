@@ -7,10 +7,11 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from web.shared.core import erasure, events
-        from web.tenant.notifications import consume, delivery, mail, personal
+        from web.tenant.notifications import actions, consume, delivery, mail, personal
 
         events.consumer("notifications", consume.consume)
         delivery.sender("email", mail.send)
+        actions.register()
         erasure.eraser("notifications", personal.erase)
         erasure.exporter("notifications", personal.export)
         erasure.merger("notifications", personal.move, personal.put_back)

@@ -1,23 +1,28 @@
 """What workflows and rules can do with tasks: make one.
 
 The task hangs on the entity that the workflow runs on. `assign` names who gets it: a user's id, or
-`assignee`, whoever has the entity. Whoever is no member any more gets nothing: the task is left open to all.
+`assignee`, whoever has the entity. Who is no member when the rule is saved is refused; who is none any more
+when it fires gets nothing: the task is left open to all.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from telephony.contract.conditions import Problem
 from web.shared.core import entities
 from web.shared.core.viewer import everything
 from web.tenant.tasks import people, services
 from web.tenant.tasks.choices import TaskPriority
-from web.tenant.workflows.actions import ActionCall, action
+from web.tenant.tasks.permissions import TASKS_ASSIGN, TASKS_EDIT
+from web.tenant.workflows.actions import ActionCall, Wanted, action
 
+ASSIGNEE = "assignee"
 SCHEMA = {
     "type": "object",
     "required": ["title"],
@@ -38,7 +43,15 @@ SCHEMA = {
 
 
 def register() -> None:
-    action("task.create", "Create a task", SCHEMA, create)
+    needs = [TASKS_EDIT, TASKS_ASSIGN]
+    action("task.create", "Create a task", SCHEMA, create, needs=needs, look=unknown)
+
+
+def unknown(wanted: Wanted) -> Iterator[Problem]:
+    """Somebody who is no member."""
+    assign = str(wanted.parameters.get("assign", ""))
+    if assign and assign != ASSIGNEE and _member(assign) is None:
+        yield Problem("/assign", f"There is no such member. A user's id, or `{ASSIGNEE}`.")
 
 
 def create(call: ActionCall) -> dict[str, Any]:
@@ -62,10 +75,14 @@ def create(call: ActionCall) -> dict[str, Any]:
 
 def _assignee(call: ActionCall) -> Any:
     wanted = str(call.parameters.get("assign", ""))
-    if wanted == "assignee":
+    if wanted == ASSIGNEE:
         row = entities.row(call.entity_type, call.entity_id, everything())
         wanted = str(getattr(row, "assigned_to_id", None) or "")
+    return _member(wanted)
+
+
+def _member(text: str) -> Any:
     try:
-        return people.member(uuid.UUID(wanted)) if wanted else None
+        return people.member(uuid.UUID(text)) if text else None
     except ValueError:
         return None

@@ -23,6 +23,7 @@ from telephony.contract import conditions
 from telephony.contract.conditions import Problem
 from web.shared.accounts import registry
 from web.shared.core import entities
+from web.shared.core.viewer import Viewer
 from web.tenant.workflows import actions as action_registry
 
 MAX_STAGES, MAX_TRANSITIONS, MAX_ACTIONS = 50, 200, 200
@@ -146,8 +147,8 @@ def draft_problems(row: Any) -> list[Problem]:
     return list(action_registry.schema_problems(SCHEMA, parts, ""))
 
 
-def problems(row: Any) -> list[Problem]:
-    """Everything that keeps the draft from being published; pointers into the workflow."""
+def problems(row: Any, saver: Viewer) -> list[Problem]:
+    """Everything that keeps `saver` from publishing the draft; pointers into the workflow."""
     found = draft_problems(row)
     if found:
         return found
@@ -163,7 +164,7 @@ def problems(row: Any) -> list[Problem]:
             for index, one in enumerate(definition.transitions)
             for problem in _transition(one, f"/transitions/{index}", row.entity_type, definition)
         ),
-        *_actions(definition),
+        *_actions(definition, row.entity_type, saver),
     ]
 
 
@@ -261,12 +262,11 @@ def _approval_code(one: Mapping[str, Any]) -> str | None:
     return code
 
 
-def _actions(definition: Definition) -> Iterator[Problem]:
+def _actions(definition: Definition, entity_type: str, saver: Viewer) -> Iterator[Problem]:
     for index, one in enumerate(definition.actions):
         places = definition.by_transition if one["when"] == "transition" else definition.by_stage
         if one["name"] not in places:
             kind = "transition" if one["when"] == "transition" else "stage"
             yield Problem(f"/actions/{index}/name", f"There is no such {kind}.")
-    yield from action_registry.check(
-        [{"action": one["action"], "with": one.get("with", {})} for one in definition.actions], "/actions"
-    )
+    wanted = [{"action": one["action"], "with": one.get("with", {})} for one in definition.actions]
+    yield from action_registry.check(wanted, "/actions", entity_type=entity_type, saver=saver)

@@ -162,7 +162,7 @@ def without_words(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _after_failure(row: ActionRun, error: Exception) -> None:
     final = isinstance(error, ValidationError | Problem | LookupError | ObjectDoesNotExist)
-    row.error = error.code if isinstance(error, Problem) else type(error).__name__
+    row.error = _reason(error)
     logger.warning(
         "action_failed",
         action=row.action,
@@ -175,3 +175,14 @@ def _after_failure(row: ActionRun, error: Exception) -> None:
         row.status, row.finished_at = RunStatus.FAILED, timezone.now()
         return
     row.not_before = timezone.now() + FIRST_PAUSE * 2 ** (row.attempts - 1) * random.uniform(1, 1.5)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in codes alone: what was refused, and where in the things it was given. No words of anybody."""
+    if isinstance(error, Problem):
+        said = [f"{one.code} at {one.pointer}" for one in error.errors[:3]]
+        return (f"{error.code}: {', '.join(said)}" if said else error.code)[:200]
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        said = [f"{one.code} at /{name}" for name, all_of in error.error_dict.items() for one in all_of[:1]]
+        return f"invalid: {', '.join(said[:3])}"[:200]
+    return type(error).__name__

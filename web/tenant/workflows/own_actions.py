@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from telephony.contract.conditions import Problem
 from web.shared.core import entities
 from web.shared.core.viewer import everything
 from web.tenant.workflows import running
-from web.tenant.workflows.actions import ActionCall, action
+from web.tenant.workflows.actions import ActionCall, Wanted, action
 from web.tenant.workflows.models import Workflow, WorkflowInstance
+from web.tenant.workflows.permissions import RUN
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 100}
 
@@ -26,6 +29,8 @@ def register() -> None:
             "properties": {"workflow": {**_NAME, "description": "The workflow's name."}},
         },
         start,
+        needs=[RUN],
+        look=unknown,
     )
     action(
         "workflow.transition",
@@ -37,7 +42,22 @@ def register() -> None:
             "properties": {"workflow": _NAME, "transition": _NAME},
         },
         move,
+        needs=[RUN],
+        look=unknown,
     )
+
+
+def unknown(wanted: Wanted) -> Iterator[Problem]:
+    """A workflow that is not there, or a transition that no version of it, nor its draft, has."""
+    rows = Workflow.objects.filter(name=wanted.parameters["workflow"], entity_type=wanted.entity_type)
+    workflow = rows.first()
+    if workflow is None:
+        yield Problem("/workflow", f"There is no workflow of this name for a {wanted.entity_type}.")
+    elif "transition" in wanted.parameters:
+        charts = [workflow.transitions, *workflow.versions.values_list("transitions", flat=True)]
+        names = {one["name"] for chart in charts for one in chart}
+        if wanted.parameters["transition"] not in names:
+            yield Problem("/transition", f"One of: {', '.join(sorted(names))}.")
 
 
 def start(call: ActionCall) -> dict[str, Any]:

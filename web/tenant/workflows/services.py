@@ -18,6 +18,7 @@ from web.shared.api.problems import Conflict, FieldError, Invalid
 from web.shared.core import audit, entities, events
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
+from web.shared.core.viewer import Viewer
 from web.tenant.workflows import actions, definition
 from web.tenant.workflows.choices import WorkflowStatus
 from web.tenant.workflows.models import BusinessRule, Workflow, WorkflowInstance, WorkflowVersion
@@ -56,11 +57,11 @@ def workflow_delete(*, actor: Actor, workflow: Workflow) -> Workflow:
         return base.soft_delete(locked, actor=actor)
 
 
-def workflow_publish(*, actor: Actor, workflow: Workflow) -> WorkflowVersion:
-    """The draft becomes the newest version. Invalid names everything that is wrong with it."""
+def workflow_publish(*, actor: Actor, viewer: Viewer, workflow: Workflow) -> WorkflowVersion:
+    """The draft becomes the newest version. Invalid names everything that is wrong with it for `viewer`."""
     with transaction.atomic():
         locked = base.lock(Workflow.objects.all(), pk=workflow.pk)
-        _refuse(definition.problems(locked))
+        _refuse(definition.problems(locked, viewer))
         newest = locked.versions.filter(number=locked.version).first()
         parts = {"stages": locked.stages, "transitions": locked.transitions, "actions": locked.actions}
         published = locked.status == WorkflowStatus.PUBLISHED
@@ -110,19 +111,27 @@ def defaults_load(actor: Actor) -> int:
 # --- rules --------------------------------------------------------------------------------------------------
 
 
-def rule_create(*, actor: Actor, values: Mapping[str, Any]) -> BusinessRule:
-    """Invalid names what is wrong with it, by pointer."""
-    _refuse(rule_problems(BusinessRule(**values)))
+def rule_create(*, actor: Actor, viewer: Viewer, values: Mapping[str, Any]) -> BusinessRule:
+    """Invalid names what is wrong with it, by pointer; also what `viewer` may not have done by a rule."""
+    _refuse(rule_problems(BusinessRule(**values), viewer))
     return base.create(BusinessRule, actor=actor, values=values)
 
 
-def rule_update(*, actor: Actor, rule: BusinessRule, values: Mapping[str, Any]) -> BusinessRule:
-    """Change a rule; its version counts the changes of what it does."""
+def rule_update(
+    *, actor: Actor, viewer: Viewer, rule: BusinessRule, values: Mapping[str, Any]
+) -> BusinessRule:
+    """Change a rule; its version counts the changes of what it does.
+
+    What it does is only looked at when that changes, or it is switched on: whoever was named in it may be
+    gone by now, and then it must still be possible to switch it off.
+    """
     with transaction.atomic():
         locked = base.lock(BusinessRule.objects.all(), pk=rule.pk)
         wanted = {name: values.get(name, getattr(locked, name)) for name in DOES}
-        _refuse(rule_problems(BusinessRule(**wanted)))
-        if any(wanted[name] != getattr(locked, name) for name in DOES):
+        changes = any(wanted[name] != getattr(locked, name) for name in DOES)
+        if changes or (values.get("is_active") and not locked.is_active):
+            _refuse(rule_problems(BusinessRule(**wanted), viewer))
+        if changes:
             values = {**values, "version": locked.version + 1}
         return base.update(locked, actor=actor, values=values)
 
@@ -132,8 +141,8 @@ def rule_delete(*, actor: Actor, rule: BusinessRule) -> BusinessRule:
     return base.soft_delete(rule, actor=actor)
 
 
-def rule_problems(rule: BusinessRule) -> list[Problem]:
-    """Unknown events, names and actions, and conditions that cannot be."""
+def rule_problems(rule: BusinessRule, saver: Viewer) -> list[Problem]:
+    """Unknown events, names and actions, conditions that cannot be, and what `saver` may not do."""
     found: list[Problem] = []
     try:
         entities.get(rule.entity_type)
@@ -151,7 +160,8 @@ def rule_problems(rule: BusinessRule) -> list[Problem]:
     found += [
         Problem(f"/conditions{one.pointer}", one.text) for one in conditions.check(rule.conditions, known)
     ]
-    return [*found, *actions.check(rule.actions, "/actions")]
+    found += actions.check(rule.actions, "/actions", entity_type=rule.entity_type, saver=saver)
+    return found
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

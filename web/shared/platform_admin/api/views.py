@@ -169,12 +169,10 @@ class TenantViewSet(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, BaseView
         return Response({"today": today, "data": bodies.UsageBody(rows, many=True).data})
 
     def _quotas(self, tenant: Tenant) -> Response:
+        if tenant.status != TenantStatus.PROVISIONING:
+            return Response({"data": quotas.shown(tenant.pk)})
         limits = dict(TenantQuota.objects.filter(tenant=tenant).values_list("kind", "limit"))
-        ready = tenant.status != TenantStatus.PROVISIONING
-        rows = [
-            {"kind": kind, "limit": limits.get(kind), "used": quotas.used(tenant.pk, kind) if ready else 0}
-            for kind in QuotaKind.values
-        ]
+        rows = [{"kind": kind, "limit": limits.get(kind), "used": 0} for kind in QuotaKind.values]
         return Response({"data": rows})
 
     def _again(self, tenant: Tenant) -> Tenant:

@@ -8,9 +8,9 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from rest_framework import serializers
 
-from web.shared.api.serializers import ModelBody
+from web.shared.api.serializers import Body, ModelBody
 from web.shared.tenants import organization_settings
-from web.shared.tenants.models import Tenant
+from web.shared.tenants.models import QuotaKind, Tenant
 
 
 def check_zone(value: str) -> None:
@@ -45,3 +45,17 @@ class OrganizationBody(ModelBody):
 
     def get_settings_schema(self, tenant: Tenant) -> dict[str, Any]:
         return organization_settings.json_schema()
+
+
+class OrganizationQuotaBody(Body):
+    """`limit`: null when there is none. Requests are those with keys and tokens since midnight in UTC."""
+
+    kind = serializers.ChoiceField(choices=QuotaKind.choices)
+    limit = serializers.IntegerField(allow_null=True)
+    used = serializers.IntegerField()
+
+
+class OrganizationQuotasBody(Body):
+    """How much of everything the organisation has, and how much it may have."""
+
+    data = OrganizationQuotaBody(many=True)  # type: ignore[assignment]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from web.shared.api import etags
+from web.shared.api.filters import refuse_parameters
 from web.shared.api.parsers import MergePatchParser, StrictJSONParser
 from web.shared.api.viewsets import ApiView
-from web.shared.tenants import services
-from web.shared.tenants.api.serializers import OrganizationBody
+from web.shared.tenants import quotas, services
+from web.shared.tenants.api.serializers import OrganizationBody, OrganizationQuotasBody
 from web.shared.tenants.models import Tenant
 
 
@@ -44,3 +46,14 @@ class OrganizationView(ApiView):
 
     def _answer(self, tenant: Tenant) -> Response:
         return Response(OrganizationBody(tenant).data, headers={"ETag": etags.etag_of(tenant)})
+
+
+class OrganizationQuotasView(ApiView):
+    """What the platform allows this organisation, and what is used of it."""
+
+    @extend_schema(responses=OrganizationQuotasBody)
+    def get(self, request: Request) -> Response:
+        """Counted when it is asked for."""
+        refuse_parameters(request)
+        inner: Any = request._request
+        return Response({"data": quotas.shown(str(inner.tenant.pk))})

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from web.shared.api.filters import Filter
+from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import read
 from web.shared.api.viewsets import ResourceViewSet
 from web.shared.core.api.transfer_views import ExportView
@@ -30,6 +31,7 @@ from web.tenant.cases.api.serializers import (
 )
 from web.tenant.cases.api.story import page_of_story
 from web.tenant.cases.models import Case
+from web.tenant.cases.permissions import ASSIGN, EDIT
 from web.tenant.cases.services import assigning, bulk, cases, merging
 
 _DATE = {"type": "string", "format": "date-time"}
@@ -60,6 +62,7 @@ class CaseViewSet(ResourceViewSet):
 
     def perform_create(self, values: dict[str, Any]) -> Case:
         values.pop("reason", None)
+        self._may_give(None, values)
         made = cases.case_create(
             actor=self.actor,
             contact=values.pop("contact", None),
@@ -71,6 +74,7 @@ class CaseViewSet(ResourceViewSet):
 
     def perform_update(self, row: Case, values: dict[str, Any]) -> Case:
         values.pop("parties", None)
+        self._may_give(row, values)
         changed = cases.case_update(
             actor=self.actor,
             case=row,
@@ -83,6 +87,20 @@ class CaseViewSet(ResourceViewSet):
 
     def perform_destroy(self, row: Case) -> None:
         cases.case_delete(actor=self.actor, case=row)
+
+    def _may_give(self, row: Case | None, values: dict[str, Any]) -> None:
+        """Writing `assigned_to` asks for what assign/ asks for; naming who has the case already does not."""
+        had = None if row is None else row.assigned_to_id
+        if values.get("assigned_to_id", had) == had:
+            return
+        allowed = self.viewer.may(ASSIGN)
+        if allowed and row is not None:
+            allowed = queries.changeable(Case.objects.all(), self.viewer, ASSIGN).filter(pk=row.pk).exists()
+        if not allowed:
+            errors = [
+                FieldError("/assigned_to", "forbidden", f"Needs {ASSIGN}, and that it reaches this case.")
+            ]
+            raise Forbidden("This case is not yours to give.", errors=errors, permission=ASSIGN)
 
     def _shown(self, case: Case) -> Case:
         return queries.with_lists(Case.objects.all()).get(pk=case.pk)
@@ -194,6 +212,4 @@ def case_filters(viewer: Any) -> dict[str, Filter]:
 
 
 def _code_of(name: str) -> str:
-    from web.tenant.cases.permissions import ASSIGN, EDIT
-
     return ASSIGN if name == "assign" else EDIT

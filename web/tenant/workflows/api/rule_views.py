@@ -36,10 +36,10 @@ class RuleViewSet(ResourceViewSet):
     default_sort = "priority"
 
     def perform_create(self, values: dict[str, Any]) -> BusinessRule:
-        return services.rule_create(actor=self.actor, values=values)
+        return services.rule_create(actor=self.actor, viewer=self.viewer, values=values)
 
     def perform_update(self, row: BusinessRule, values: dict[str, Any]) -> BusinessRule:
-        return services.rule_update(actor=self.actor, rule=row, values=values)
+        return services.rule_update(actor=self.actor, viewer=self.viewer, rule=row, values=values)
 
     def perform_destroy(self, row: BusinessRule) -> None:
         services.rule_delete(actor=self.actor, rule=row)
@@ -82,7 +82,16 @@ class ActionListView(ApiView):
     def get(self, request: Request) -> Response:
         """The actions, by name."""
         refuse_parameters(request)
-        data = [{"name": one.name, "label": one.label, "schema": dict(one.schema)} for one in actions.known()]
+        data = [
+            {
+                "name": one.name,
+                "label": one.label,
+                "schema": dict(one.schema),
+                "entity_types": list(one.on),
+                "permissions": list(one.needs),
+            }
+            for one in actions.known()
+        ]
         return Response({"data": data})
 
 

@@ -287,9 +287,13 @@ class ActionRunBody(ModelBody):
 
 
 class WorkflowActionBody(Body):
+    """`entity_types`: what it is for, empty for everything; `permissions`: what saving it needs, for all."""
+
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     schema = serializers.JSONField()
+    entity_types = serializers.ListField(child=serializers.CharField())
+    permissions = serializers.ListField(child=serializers.CharField())
 
 
 class WorkflowActionsBody(Body):

@@ -64,7 +64,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def check(self, request: Request, pk: str) -> Response:
         """What keeps the draft from being published."""
-        found = definition.problems(self.get_object())
+        found = definition.problems(self.get_object(), self.viewer)
         return Response({"problems": [{"pointer": one.pointer, "text": one.text} for one in found]})
 
     @extend_schema(request=None, responses={201: bodies.WorkflowVersionBody})
@@ -72,7 +72,8 @@ class WorkflowViewSet(ResourceViewSet):
     def publish(self, request: Request, pk: str) -> Response:
         """Make the draft the newest version. Running instances keep theirs."""
         with transaction.atomic():
-            version = services.workflow_publish(actor=self.actor, workflow=self._matching(request))
+            row = self._matching(request)
+            version = services.workflow_publish(actor=self.actor, viewer=self.viewer, workflow=row)
         return Response(bodies.WorkflowVersionBody(version).data, status=201)
 
     @extend_schema(request=None, responses=bodies.WorkflowBody)
