@@ -9,7 +9,7 @@ class NotificationsConfig(AppConfig):
         from web.shared.core import erasure, events
         from web.tenant.notifications import consume, delivery, mail, personal
 
-        events.consumer("notifications", consume.consume)
+        events.consumer("notifications", consume.consume, wants=consume.wanted)
         delivery.sender("email", mail.send)
         erasure.eraser("notifications", personal.erase)
         erasure.exporter("notifications", personal.export)
