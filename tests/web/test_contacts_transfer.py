@@ -51,6 +51,7 @@ def test_good_rows_are_written_and_bad_ones_named(tenant, make_user, api):
     assert [row.number for row in amina.phones.all()] == ["+254712345678", "+254733000111"]
     assert amina.tags == ["child", "vip"] and amina.custom_fields == {"ward": "7"}
     assert str(amina.date_of_birth) == "2010-05-01" and amina.revision == 1
+    assert amina.preferred_language == "en"
     assert client.get(f"{URL}?q=otieno").json()["data"][0]["phone"] == "+254712345678"
     assert AuditEvent.objects.filter(action="create", object_id=str(amina.pk)).count() == 1
     assert DomainEvent.objects.filter(type="contact.created", object_id=amina.pk).count() == 1
