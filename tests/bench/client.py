@@ -41,6 +41,14 @@ class Client:
             assert answer.status == 201, made
             return made
 
+    async def upload(self, path: str, content: bytes, media_type: str) -> Any:
+        """The job that a file starts."""
+        headers = {**self._headers, "Content-Type": media_type}
+        async with self._web.post(f"{self._url}/api/v1/{path}", data=content, headers=headers) as answer:
+            job = await answer.json()
+            assert answer.status == 202, job
+            return job
+
 
 def psql(stack: Stack, text: str) -> str:
     """Statements as the superuser, without the deadline that the stack's own helper has."""
