@@ -68,6 +68,22 @@ def test_good_rows_are_written_and_bad_ones_named(tenant, make_user, api):
     assert refused.status_code == 403
 
 
+def test_a_browser_uploads_with_its_session_and_the_token_in_the_header(tenant, make_user, api, settings):
+    client, token = api(make_user("supervisor"), enforce_csrf_checks=True), "a" * 32
+    client.cookies[settings.CSRF_COOKIE_NAME] = token
+
+    def send(text: str, kind: str = "text/csv", **headers: Any) -> Any:
+        return client.generic("POST", f"{URL}imports/", text, content_type=kind, **headers)
+
+    form = f"csrfmiddlewaretoken={token}", "application/x-www-form-urlencoded"
+    for refused in (send(CSV), send(CSV, HTTP_X_CSRFTOKEN="b" * 32), send(*form)):
+        assert (refused.status_code, refused.json()["code"]) == (403, "csrf_refused")
+    taken = send(CSV, HTTP_X_CSRFTOKEN=token)
+    assert taken.status_code == 202 and jobs.run(taken.json()["id"]) == "done"
+    assert Contact.objects.count() == 2
+    assert send(*form, HTTP_X_CSRFTOKEN=token).status_code == 415
+
+
 def test_custom_fields_are_held_to_the_tenants_schema(tenant, make_user, api):
     schema = {"type": "object", "properties": {"ward": {"type": "string"}}, "additionalProperties": False}
     custom_fields.schema_set(actor=ACTOR, schema=schema)
