@@ -30,6 +30,7 @@ from deployment.dev.say import say
 from deployment.dev.stack import Stack
 from tests.bench import processes
 from tests.bench.child import CHECKOUT
+from tests.bench.client import Client, psql
 from tests.bench.report import percentile
 
 SLUG = "amani"
@@ -65,7 +66,7 @@ async def _measure(stack: Stack, count: int, draw: random.Random) -> list[dict[s
     tenant = next(one for one in run["tenants"] if one["slug"] == SLUG)
     boss = next(user for user in tenant["users"] if user["role"] == "admin")
     async with aiohttp.ClientSession() as web:
-        client = _Client(web, run["web"], tenant)
+        client = Client(web, run["web"], tenant)
         await client.sign_in(boss)
         filler = _Filler(stack, tenant["id"], client)
         await filler.fill(count)
@@ -75,42 +76,10 @@ async def _measure(stack: Stack, count: int, draw: random.Random) -> list[dict[s
     return found
 
 
-class _Client:
-    """One person's browser: a session cookie, the tenant's Host, one request at a time."""
-
-    def __init__(self, web: aiohttp.ClientSession, url: str, tenant: dict[str, Any]) -> None:
-        self._web, self._url = web, url.rstrip("/")
-        self._headers = {"Host": tenant["url"].removeprefix("http://").rstrip("/")}
-        self._cookies = ""
-
-    async def sign_in(self, user: dict[str, Any]) -> None:
-        body = {"email": user["email"], "password": user["password"]}
-        async with self._web.post(
-            f"{self._url}/api/v1/auth/session/", json=body, headers=self._headers
-        ) as answer:
-            assert answer.status == 200, await answer.text()
-            csrf = (await answer.json())["csrf_token"]
-            self._cookies = "; ".join(f"{name}={each.value}" for name, each in answer.cookies.items())
-        self._headers |= {"Cookie": self._cookies, "X-CSRFToken": csrf}
-        self._headers["Origin"] = f"http://{self._headers['Host']}"
-
-    async def get(self, path: str) -> Any:
-        async with self._web.get(f"{self._url}/api/v1/{path}", headers=self._headers) as answer:
-            body = await answer.json()
-            assert answer.status == 200, body
-            return body
-
-    async def post(self, path: str, body: dict[str, Any]) -> Any:
-        async with self._web.post(f"{self._url}/api/v1/{path}", json=body, headers=self._headers) as answer:
-            made = await answer.json()
-            assert answer.status == 201, made
-            return made
-
-
 class _Filler:
     """Multiplies rows that the application wrote."""
 
-    def __init__(self, stack: Stack, tenant: str, client: _Client) -> None:
+    def __init__(self, stack: Stack, tenant: str, client: Client) -> None:
         self._stack, self._tenant, self._client = stack, tenant, client
 
     async def fill(self, count: int) -> None:
@@ -188,22 +157,7 @@ class _Filler:
 
     def _sql(self, text: str) -> str:
         prefix = f"SET search_path = {self._tenant}, public, extensions;\n"
-        return _psql(self._stack, prefix + text)
-
-
-def _psql(stack: Stack, text: str) -> str:
-    """Statements as the superuser, without the deadline that the stack's own helper has."""
-    import subprocess
-
-    url = stack.postgres.url("postgres")
-    binary = stack.postgres._binaries / "psql"
-    done = subprocess.run(
-        [str(binary), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", url],
-        input=text, capture_output=True, text=True, timeout=1800, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(done.stderr[-800:])
-    return done.stdout
+        return psql(self._stack, prefix + text)
 
 
 def _pick(words: tuple[str, ...]) -> str:
@@ -226,7 +180,7 @@ def _phone_in_database(stack: Stack, tenant: str, count: int, draw: random.Rando
             f" WHERE p.number = '{number}' AND NOT c.is_deleted ORDER BY c.is_active DESC, c.updated_at DESC"
             " LIMIT 20;"
         )
-    for line in _psql(stack, "\n".join(script)).splitlines():
+    for line in psql(stack, "\n".join(script)).splitlines():
         if line.startswith("Time:"):
             samples.append(float(line.split()[1]))
     return _row("contact by phone, in the database", samples[20:], 0.99, PHONE_MS)
@@ -235,7 +189,7 @@ def _phone_in_database(stack: Stack, tenant: str, count: int, draw: random.Rando
 Ask = Callable[[], Awaitable[Any]]
 
 
-def _asks(client: _Client, count: int, draw: random.Random) -> list[tuple[str, float, Ask]]:
+def _asks(client: Client, count: int, draw: random.Random) -> list[tuple[str, float, Ask]]:
     def day() -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - draw.randrange(count) * 7))
 

@@ -51,6 +51,7 @@ def test_good_rows_are_written_and_bad_ones_named(tenant, make_user, api):
     assert [row.number for row in amina.phones.all()] == ["+254712345678", "+254733000111"]
     assert amina.tags == ["child", "vip"] and amina.custom_fields == {"ward": "7"}
     assert str(amina.date_of_birth) == "2010-05-01" and amina.revision == 1
+    assert amina.preferred_language == "en"
     assert client.get(f"{URL}?q=otieno").json()["data"][0]["phone"] == "+254712345678"
     assert AuditEvent.objects.filter(action="create", object_id=str(amina.pk)).count() == 1
     assert DomainEvent.objects.filter(type="contact.created", object_id=amina.pk).count() == 1
@@ -65,6 +66,22 @@ def test_good_rows_are_written_and_bad_ones_named(tenant, make_user, api):
     agent = api(make_user("agent"))
     refused = agent.generic("POST", f"{URL}imports/", CSV, content_type="text/csv")
     assert refused.status_code == 403
+
+
+def test_a_browser_uploads_with_its_session_and_the_token_in_the_header(tenant, make_user, api, settings):
+    client, token = api(make_user("supervisor"), enforce_csrf_checks=True), "a" * 32
+    client.cookies[settings.CSRF_COOKIE_NAME] = token
+
+    def send(text: str, kind: str = "text/csv", **headers: Any) -> Any:
+        return client.generic("POST", f"{URL}imports/", text, content_type=kind, **headers)
+
+    form = f"csrfmiddlewaretoken={token}", "application/x-www-form-urlencoded"
+    for refused in (send(CSV), send(CSV, HTTP_X_CSRFTOKEN="b" * 32), send(*form)):
+        assert (refused.status_code, refused.json()["code"]) == (403, "csrf_refused")
+    taken = send(CSV, HTTP_X_CSRFTOKEN=token)
+    assert taken.status_code == 202 and jobs.run(taken.json()["id"]) == "done"
+    assert Contact.objects.count() == 2
+    assert send(*form, HTTP_X_CSRFTOKEN=token).status_code == 415
 
 
 def test_custom_fields_are_held_to_the_tenants_schema(tenant, make_user, api):

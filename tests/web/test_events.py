@@ -37,9 +37,9 @@ def own_registry(monkeypatch):
 class Reader:
     """Notes what it is given; fails on the numbers of `bad`."""
 
-    def __init__(self, name, bad=()):
+    def __init__(self, name, bad=(), wants=None):
         self.seen, self.tries, self.bad = [], [], set(bad)
-        events.consumer(name, self.take)
+        events.consumer(name, self.take, wants=wants)
 
     def take(self, batch):
         numbers = [one.data["n"] for one in batch]
@@ -49,9 +49,9 @@ class Reader:
         self.seen += numbers
 
 
-def happen(*numbers):
+def happen(*numbers, kind="thing.happened"):
     for n in numbers:
-        events.emit("thing.happened", actor=ACTOR, object_id=uuid.uuid4(), data={"n": n})
+        events.emit(kind, actor=ACTOR, object_id=uuid.uuid4(), data={"n": n})
 
 
 def test_each_consumer_gets_every_event_once_in_order(tenant):
@@ -61,6 +61,43 @@ def test_each_consumer_gets_every_event_once_in_order(tenant):
     happen(4)
     assert events.drain(tenant.pk) == 2 and events.drain(tenant.pk) == 0
     assert first.seen == second.seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 100])
+def test_a_consumer_is_handed_only_the_types_that_it_wants_and_passes_the_others(tenant, monkeypatch, window):
+    monkeypatch.setattr(events, "WINDOW", window)
+    monkeypatch.setattr(events, "BATCH", 2)
+    events.declare("thing.ignored", "Nobody minds", n=int)
+    asked: list[set[str]] = []
+
+    def wants(kinds):
+        asked.append(kinds)
+        return kinds & {"thing.happened"}
+
+    picky, every = Reader("picky", wants=wants), Reader("every")
+    nobody = Reader("nobody", wants=lambda kinds: set())
+    for n in (1, 4, 5, 6, 9):
+        happen(n)
+        happen(n + 1, n + 2, kind="thing.ignored")
+    assert events.drain(tenant.pk) == 45 and asked[0] <= {"thing.happened", "thing.ignored"}
+    assert picky.seen == [1, 4, 5, 6, 9] and nobody.tries == []
+    assert len(every.seen) == 15 and not event_tasks.lags(tenant.pk)
+    happen(20, kind="thing.ignored")
+    assert event_tasks.lags(tenant.pk) and events.drain(tenant.pk) == 3
+    assert events.drain(tenant.pk) == 0 and not event_tasks.lags(tenant.pk)
+
+
+def test_among_types_that_it_does_not_want_a_consumer_still_parks_the_event_that_it_cannot_take(tenant):
+    events.declare("thing.ignored", "Nobody minds", n=int)
+    picky = Reader("picky", bad=[3], wants=lambda kinds: kinds & {"thing.happened"})
+    for n in (1, 3, 5, 7):
+        happen(n)
+        happen(n + 1, kind="thing.ignored")
+    for _ in range(events.FAILURES):
+        events.drain(tenant.pk, patient=False)
+    assert picky.seen == [1, 5, 7] and picky.tries.count([3]) == events.FAILURES
+    assert DomainEvent.objects.get(id=ParkedEvent.objects.get().event_id).data["n"] == 3
+    assert not event_tasks.lags(tenant.pk)
 
 
 def test_events_of_a_rolled_back_change_never_happened(tenant):

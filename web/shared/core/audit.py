@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from web.shared.core import copying
 from web.shared.core.actor import Actor
+from web.shared.core.ids import uuid7
 from web.shared.core.models import AbstractAuditEvent, PlatformAuditEvent
 from web.shared.tenants.context import current_tenant_id
 
@@ -49,8 +50,15 @@ def record_many(
     objects: Iterable[tuple[Any, Mapping[str, Any]]],
 ) -> int:
     """As `record`, for many (primary key, changes) of one model in one statement; returns how many."""
-    table, name = _table(), model._meta.label_lower
-    rows = [_row(table, actor, action, name, str(pk), changes) for pk, changes in objects]
+    first = _row(_table(), actor, action, model._meta.label_lower, "", {})
+    salt = first._meta.get_field("salt").get_default
+    rows = []
+    for pk, changes in objects:
+        row = copying.like(
+            first, id=uuid7(), at=timezone.now(), object_id=str(pk), changes=dict(changes), salt=salt()
+        )
+        row.content_hash = content_hash(row)
+        rows.append(row)
     return copying.insert(rows)
 
 

@@ -6,7 +6,9 @@ commit, and again from beat, `drain` hands new events to each registered consume
 transaction of its own: at least once, in an order that never grows behind a reader (see `_unread`), and a
 consumer that fails delays nobody else. A batch that fails is tried again one by one, so that the good ones in
 front of the bad one pass; the bad one stops its consumer, is tried again after 2, 4, 8 and 16 seconds, and
-after FAILURES tries it is parked with its consumer's name, and said.
+after FAILURES tries it is parked with its consumer's name, and said. A consumer that says which types it
+wants is not handed the others: an import of a hundred thousand contacts, that no rule and no webhook asks
+about, moves its position over them and reads none.
 
 An event names ids, states and fields, never text: it is kept for days, sent to strangers, and not erased.
 Telephony's facts are another thing (telephony.contract.facts); intake turns the few that matter into events.
@@ -31,6 +33,7 @@ from django.utils import timezone
 
 from web.shared.core import copying
 from web.shared.core.actor import Actor
+from web.shared.core.ids import uuid7
 from web.shared.core.tasks import once_after_commit
 from web.shared.tenants.context import current_tenant_id, tenant_context
 
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from web.shared.records.models import DomainEvent
 
 BATCH = 200
+WINDOW = 2000
+"""So many events ahead are looked at for those that a consumer wants."""
 FAILURES = 5
 KEPT = timedelta(days=30)
 
@@ -124,7 +129,11 @@ def emit_many(
 ) -> int:
     """As `emit`, for many (object's id, data) at once and in one statement: imports and bulk changes."""
     entry = _declared(kind)
-    rows = [_row(entry, actor, object_type, pk, data) for pk, data in objects]
+    first = _row(entry, actor, object_type, None, {})
+    rows = [
+        copying.like(first, id=uuid7(), at=timezone.now(), object_id=pk, data=_checked(entry, data))
+        for pk, data in objects
+    ]
     if rows:
         copying.insert(rows)
         _wake_after_commit()
@@ -141,9 +150,6 @@ def _declared(kind: str) -> EventType:
 def _row(
     entry: EventType, actor: Actor, object_type: str, object_id: Any, data: Mapping[str, Any]
 ) -> DomainEvent:
-    strange = sorted(data.keys() - entry.data.keys())
-    if strange:
-        raise TypeError(f"the event {entry.name} carries {', '.join(strange)}, which its declaration lacks")
     cause, depth = _cause.get() or (None, 0)
     made: DomainEvent = _model("DomainEvent")(
         type=entry.name,
@@ -153,11 +159,19 @@ def _row(
         actor_kind=actor.kind.value,
         actor_id=actor.id,
         request_id=actor.request_id,
-        data={name: _plain(value) for name, value in data.items()},
+        data=_checked(entry, data),
         cause=cause,
         depth=depth,
     )
     return made
+
+
+def _checked(entry: EventType, data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` as it is stored. TypeError for what the type's declaration does not name."""
+    strange = sorted(data.keys() - entry.data.keys())
+    if strange:
+        raise TypeError(f"the event {entry.name} carries {', '.join(strange)}, which its declaration lacks")
+    return {name: _plain(value) for name, value in data.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -194,17 +208,24 @@ def _wake_after_commit() -> None:
 # --- reading ------------------------------------------------------------------------------------------------
 
 Handler = Callable[[list["DomainEvent"]], None]
+Wants = Callable[[set[str]], set[str]]
 consumers: dict[str, Handler] = {}
+_wants: dict[str, Wants | None] = {}
 
 
-def consumer(name: str, handler: Handler) -> None:
-    """Register who is told. The name is the position's key: it never changes."""
+def consumer(name: str, handler: Handler, *, wants: Wants | None = None) -> None:
+    """Register who is told. The name is the position's key: it never changes.
+
+    `wants` takes the types of the events ahead and returns those of which the handler would do anything now;
+    it is asked in the handler's transaction. Without it the handler is given every event.
+    """
     if consumers.setdefault(name, handler) is not handler:
         raise ValueError(f"two consumers of domain events are called {name}")
+    _wants[name] = wants
 
 
 def drain(tenant_id: str, *, patient: bool = True) -> int:
-    """Give every consumer what it has not had; returns how many events were handled.
+    """Give every consumer what it has not had; returns how many events were handled or passed over.
 
     Safe to run twice at once: a position is locked, and who finds it locked goes on to the next. With
     `patient` off a consumer that failed is tried again at once, without its pause.
@@ -223,18 +244,18 @@ def _catch_up(name: str, handler: Handler, patient: bool) -> int:
     while True:
         limit = 1 if singly else BATCH
         try:
-            count = _step(name, handler, limit, patient)
+            count, taken = _step(name, handler, limit, patient)
         except _ConsumerFailed as failure:
             if failure.size > 1:
                 singly = failure.size
                 continue
             if not _after_failure(name, failure.error):
                 return handled
-            count, patient = 1, False
+            count, taken, patient = 1, 1, False
         if not count:
             return handled
         handled += count
-        singly = max(0, singly - 1)
+        singly = max(0, singly - taken)
 
 
 class _ConsumerFailed(Exception):
@@ -245,26 +266,30 @@ class _ConsumerFailed(Exception):
         self.size, self.error = size, error
 
 
-def _step(name: str, handler: Handler, limit: int, patient: bool) -> int:
-    """One batch for one consumer; 0 when there is nothing, somebody else is at it, or it has to wait."""
+def _step(name: str, handler: Handler, limit: int, patient: bool) -> tuple[int, int]:
+    """One batch for one consumer: how many events its position passed, and how many it was handed.
+
+    (0, 0) when there is nothing, somebody else is at it, or it has to wait.
+    """
     batch: list[DomainEvent] = []
     try:
         # Durable: inside a longer transaction a position would pass events that are not committed yet.
         with transaction.atomic(durable=True):
             position = _locked(name)
             if position is None or (patient and _pausing(position)):
-                return 0
-            batch = _unread(position, 1 if position.failures else limit)
-            if not batch:
-                return 0
-            handler(batch)
-            _advance(position, batch[-1])
+                return 0, 0
+            batch, passed, last = _ahead(name, position, 1 if position.failures else limit)
+            if last is None:
+                return 0, 0
+            if batch:
+                handler(batch)
+            _advance(position, last)
     except Exception as error:  # whatever a consumer raises, the others and the next drain go on
         if not batch:
             raise
         logger.warning("event_consumer_failed", consumer=name, error=type(error).__name__, exc_info=True)
         raise _ConsumerFailed(len(batch), type(error).__name__) from error
-    return len(batch)
+    return passed, len(batch)
 
 
 def _pausing(position: Any) -> bool:
@@ -279,7 +304,7 @@ def _after_failure(name: str, error: str) -> bool:
         if position is None:
             return False
         position.failures += 1
-        if position.failures < FAILURES or not (batch := _unread(position, 1)):
+        if position.failures < FAILURES or not (batch := _ahead(name, position, 1)[0]):
             position.save()
             return False
         _model("ParkedEvent").objects.get_or_create(
@@ -294,25 +319,38 @@ def _locked(name: str) -> Any:
     return _model("EventPosition").objects.select_for_update(skip_locked=True).filter(consumer=name).first()
 
 
-def _advance(position: Any, last: DomainEvent) -> None:
+def _advance(position: Any, last: Any) -> None:
     position.transaction_id, position.sequence, position.failures = last.transaction_id, last.sequence, 0
     position.save()
 
 
-def _unread(position: Any, limit: int) -> list[DomainEvent]:
-    """The next events after `position`, of transactions older than any that still runs.
+def _ahead(name: str, position: Any, limit: int) -> tuple[list[DomainEvent], int, Any]:
+    """The next events that this consumer wants, at most `limit`; how many its position may pass with them,
+    and the last of those (None when there is nothing)."""
+    wants = _wants[name]
+    if wants is None:
+        batch = list(_unread(position)[:limit])
+        return batch, len(batch), batch[-1] if batch else None
+    window = list(_unread(position).values_list("transaction_id", "sequence", "type", named=True)[:WINDOW])
+    wanted = wants({one.type for one in window}) if window else set()
+    places = [place for place, one in enumerate(window, 1) if one.type in wanted][:limit]
+    passed = places[-1] if len(places) == limit else len(window)
+    found = _model("DomainEvent").objects.filter(sequence__in=[window[n - 1].sequence for n in places])
+    batch = list(found.order_by("transaction_id", "sequence")) if places else []
+    return batch, passed, window[passed - 1] if window else None
+
+
+def _unread(position: Any) -> models.QuerySet[DomainEvent]:
+    """The events after `position`, in order, of transactions older than any that still runs.
 
     Sequence numbers are given before the commit, so a lower one may appear later than a higher one. Ordered
     by (transaction, sequence) and cut at the oldest running transaction, nothing can appear behind a reader.
     """
-    return list(
-        settled()
-        .extra(
-            where=["(transaction_id, sequence) > (%s::text::xid8, %s)"],
-            params=[str(position.transaction_id), position.sequence],
-        )
-        .order_by("transaction_id", "sequence")[:limit]
+    after = settled().extra(
+        where=["(transaction_id, sequence) > (%s::text::xid8, %s)"],
+        params=[str(position.transaction_id), position.sequence],
     )
+    return after.order_by("transaction_id", "sequence")
 
 
 def settled() -> models.QuerySet[DomainEvent]:

@@ -34,10 +34,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from web.shared.api.errors import as_problem
 from web.shared.api.filters import RESERVED, AllowedFilters, Filter
-from web.shared.api.problems import FieldError, Malformed
+from web.shared.api.problems import FieldError, Invalid, Malformed
 from web.shared.core import jobs
 from web.shared.core.actor import Actor
 from web.shared.core.holders import viewer_now
@@ -277,7 +278,7 @@ def _import(handle: jobs.Handle) -> dict[str, Any]:
         errors.truncate(handle.place["errors"])
         rows = itertools.islice(_parsed(handle), handle.done, None)
         numbered = enumerate(rows, handle.done + 1)
-        checker = entry.row()
+        checker = _quick(entry.row())
         while slice_ := list(itertools.islice(numbered, SLICE)):
             _one_slice(handle, entry, checker, slice_, errors)
     if not handle.place["errors"]:
@@ -290,6 +291,28 @@ def _import(handle: jobs.Handle) -> dict[str, Any]:
         "refused": refused,
         "dry_run": handle.params["dry_run"],
     }
+
+
+class _NoSurrogates(ProhibitSurrogateCharactersValidator):
+    """REST framework's check, which looks at each character in Python, only of texts that do not encode."""
+
+    def __call__(self, value: Any) -> None:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            super().__call__(value)
+
+
+def _quick(field: Any) -> Any:
+    """`field` with the quick check in it and in all that it is made of: it is asked for each cell."""
+    field.validators = [
+        _NoSurrogates() if type(one) is ProhibitSurrogateCharactersValidator else one
+        for one in field.validators
+    ]
+    for inner in (*getattr(field, "fields", {}).values(), getattr(field, "child", None)):
+        if inner is not None:
+            _quick(inner)
+    return field
 
 
 class _Undo(Exception):
@@ -339,7 +362,7 @@ def _written(handle: jobs.Handle, entry: Import, rows: list[Row]) -> Written:
     try:
         with transaction.atomic():
             return entry.write(rows, handle.actor, handle.params["on_conflict"])
-    except (IntegrityError, DjangoValidationError, ValidationError):
+    except (IntegrityError, DjangoValidationError, ValidationError, Invalid):
         written = Written()
         for row in rows:
             written.add(_single(handle, entry, row))
@@ -352,8 +375,8 @@ def _single(handle: jobs.Handle, entry: Import, row: Row) -> Written:
             return entry.write([row], handle.actor, handle.params["on_conflict"])
     except IntegrityError:
         return Written(errors=[RowError(row.number, "", "conflict", "The database refused this row.")])
-    except (DjangoValidationError, ValidationError) as error:
-        return Written(errors=_told(row.number, error))
+    except (DjangoValidationError, ValidationError, Invalid) as error:
+        return Written(errors=told(row.number, error))
 
 
 def _checked(
@@ -366,11 +389,12 @@ def _checked(
                 raise ValidationError("This line cannot be read.", code=raw)
             rows.append(Row(number, checker.run_validation(entry.cells(raw) if csv_ else raw)))
         except (ValidationError, DjangoValidationError) as error:
-            refused += _told(number, error)
+            refused += told(number, error)
     return rows, refused
 
 
-def _told(number: int, error: Exception) -> list[RowError]:
+def told(number: int, error: Exception) -> list[RowError]:
+    """What `error` (a ValidationError or a Problem) says about the row with this number."""
     found = as_problem(error).errors
     return [RowError(number, one.pointer, one.code, one.detail) for one in found]
 

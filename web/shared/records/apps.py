@@ -10,4 +10,4 @@ class RecordsConfig(AppConfig):
         from web.shared.core.webhooks import outbox
 
         erasure.eraser("jobs", jobs.erase_files)
-        events.consumer("webhooks", outbox.take)
+        events.consumer("webhooks", outbox.take, wants=outbox.wanted)

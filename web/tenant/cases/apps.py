@@ -15,8 +15,8 @@ class CasesConfig(AppConfig):
 
         CharField.register_lookup(TrigramWordSimilar)  # what django.contrib.postgres would do
         assert events  # declares the types
-        consumer("sla", sla.consume)
-        consumer("case_stages", stages.follow)
+        consumer("sla", sla.consume, wants=sla.wanted)
+        consumer("case_stages", stages.follow, wants=stages.wanted)
         personal.register()
         story.register()
         exporting.register()

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from web.shared.records.models import DomainEvent
 
 ACTOR = system("workflows")
-FOLLOWED = ("workflow_instance.created", "workflow.transitioned", "workflow.migrated")
+FOLLOWED = {"workflow_instance.created", "workflow.transitioned", "workflow.migrated"}
+
+
+def wanted(kinds: set[str]) -> set[str]:
+    return kinds & FOLLOWED
 
 
 def follow(batch: list[DomainEvent]) -> None:

@@ -8,7 +8,8 @@ taken: no references, no patterns. A property with `"x-sensitive": true` is show
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -28,6 +29,7 @@ ALLOWED = {
     "maxLength", "minItems", "maxItems", "uniqueItems", "format", "default", "examples", SENSITIVE,
 }  # fmt: skip
 MAX_PROPERTIES, MAX_LEVELS, MAX_BYTES = 100, 5, 32_000
+Check = Callable[[Mapping[str, Any]], None]
 
 
 def current() -> ContactFieldSchema | None:
@@ -44,10 +46,18 @@ def sensitive_names() -> frozenset[str]:
 
 def check(values: Mapping[str, Any]) -> None:
     """Raise Invalid, naming each field by pointer, unless `values` fit the schema in force."""
+    checker()(values)
+
+
+def checker() -> Check:
+    """`check` against the schema that is in force now, for many values at once. One query."""
     row = current()
     if row is None:
-        return
-    validator = Draft202012Validator(row.schema)
+        return lambda values: None
+    return partial(_check, Draft202012Validator(row.schema))
+
+
+def _check(validator: Draft202012Validator, values: Mapping[str, Any]) -> None:
     errors = [
         FieldError(
             "/custom_fields" + "".join(f"/{_escape(part)}" for part in error.absolute_path),

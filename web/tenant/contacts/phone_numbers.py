@@ -25,7 +25,10 @@ def to_e164(text: str, region: str) -> str:
         raise ValidationError("Not a phone number.", code="invalid_phone") from None
     if not phonenumbers.is_possible_number(parsed):
         raise ValidationError("Not a possible phone number.", code="invalid_phone")
-    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    found = str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    if not is_e164(found):  # some countries' plans hold numbers that are longer than E.164 allows
+        raise ValidationError("Not a possible phone number.", code="invalid_phone")
+    return found
 
 
 def is_e164(text: str) -> bool:

@@ -9,7 +9,7 @@ class NotificationsConfig(AppConfig):
         from web.shared.core import erasure, events
         from web.tenant.notifications import actions, consume, delivery, mail, personal
 
-        events.consumer("notifications", consume.consume)
+        events.consumer("notifications", consume.consume, wants=consume.wanted)
         delivery.sender("email", mail.send)
         actions.register()
         erasure.eraser("notifications", personal.erase)

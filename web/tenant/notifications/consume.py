@@ -55,6 +55,11 @@ class Subject:
         return found
 
 
+def wanted(kinds: set[str]) -> set[str]:
+    """Those types for which there is a rule, the organisation's or a built-in one."""
+    return {kind for kind, rules in rules_of(kinds).items() if rules}
+
+
 def consume(batch: Sequence[DomainEvent]) -> None:
     """Take a batch of events, in the tenant and transaction of the caller."""
     since = timezone.now() - STALE

@@ -12,8 +12,8 @@ class WorkflowsConfig(AppConfig):
         from web.tenant.workflows import erasure, following, own_actions, queries, rules, services
 
         own_actions.register()
-        events.consumer("rules", rules.consume)
-        events.consumer("workflows", following.consume)
+        events.consumer("rules", rules.consume, wants=rules.wanted)
+        events.consumer("workflows", following.consume, wants=following.wanted)
         registry.eraser("workflows", erasure.erase)
         registry.exporter("workflows", erasure.export)
         registry.merger("workflows", erasure.move, erasure.undo)

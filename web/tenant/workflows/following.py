@@ -14,6 +14,10 @@ from web.tenant.workflows import outbox, running
 from web.tenant.workflows.models import WorkflowInstance
 
 
+def wanted(kinds: set[str]) -> set[str]:
+    return {kind for kind in kinds if kind.endswith(".deleted")}
+
+
 def consume(batch: list[Any]) -> None:
     """Cancel the instances on entities that these events say were deleted, and that have not come back."""
     gone = {

@@ -38,6 +38,11 @@ DRY_RUN_EVENTS = 1_000
 logger = structlog.get_logger(__name__)
 
 
+def wanted(kinds: set[str]) -> set[str]:
+    """Those types that some active rule is triggered by."""
+    return kinds & _by_trigger().keys()
+
+
 def consume(batch: list[Any]) -> None:
     """The consumer's handler: look at each event with each rule that it triggers."""
     triggered = _by_trigger()

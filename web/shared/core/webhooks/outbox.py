@@ -18,6 +18,12 @@ PINGS = "webhook.tested"
 """Goes to the one endpoint that it names, whatever that endpoint wants."""
 
 
+def wanted(kinds: set[str]) -> set[str]:
+    """Those types that some active endpoint wants."""
+    endpoints = list(WebhookEndpoint.objects.filter(is_active=True))
+    return {kind for kind in kinds if kind != PINGS and any(one.wants(kind) for one in endpoints)}
+
+
 def take(events: list[DomainEvent]) -> None:
     """A delivery for each event and each active endpoint that wants it; none twice."""
     endpoints = list(WebhookEndpoint.objects.filter(is_active=True))

@@ -34,8 +34,20 @@ BATCH = 200
 SECOND = 1_000_000
 REFOLDED_BY = {"case.created", "case.updated", "case.merged", "case.unmerged", "case.deleted"}
 
+CONCERNING = REFOLDED_BY | {
+    "case.transitioned",
+    "case.note_added",
+    "interaction.sent",
+    "interaction.received",
+}
+"""What `moment_of` knows, beside everything about calls."""
+
 
 # --- events → moments ---------------------------------------------------------------------------------------
+
+
+def wanted(kinds: set[str]) -> set[str]:
+    return {kind for kind in kinds if kind in CONCERNING or kind.startswith("call.")}
 
 
 def consume(batch: list[DomainEvent]) -> None:
