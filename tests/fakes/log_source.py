@@ -38,6 +38,12 @@ class LogSource:
     def open_party(self, party: Party) -> m.Who | None:
         return m.Who(number=party.sealed.decode(), name="Sealed")
 
+    def keys_wanted(self, party: Party) -> bool:
+        return False
+
+    async def learn_keys(self, tenant: str) -> None:
+        self._require()
+
     async def parties(self, tenant: str, wanted: Iterable[PartyId]) -> dict[PartyId, m.Who]:
         self._require()
         return {each: self.people[each] for each in wanted if each in self.people}
