@@ -163,7 +163,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         metrics_port=port,
         log_level=reader.choice("MURIMA_LOG_LEVEL", "info", LEVELS),
         journal=reader.journal(),
-        transit_seconds=reader.seconds("MURIMA_TRANSIT_SECONDS", 300, 3600),
+        transit_seconds=reader.seconds("MURIMA_TRANSIT_SECONDS", 240, 3600),
     )
     if reader.problems:
         raise BadSettings("\n".join(reader.problems))

@@ -17,6 +17,7 @@ import pytest
 
 from telephony import codec, sealing
 from telephony.adapters.log.log import FileLog
+from telephony.adapters.log.postgres import connected
 from telephony.adapters.log.records import PARTY
 from telephony.adapters.log.transit import FILE, Transit
 from telephony.contract.frames import Party
@@ -159,6 +160,30 @@ async def test_every_key_dies_and_nobody_who_reads_along_meets_an_unknown_one(
         assert opens(daemon.meet(), *known)
 
 
+async def test_a_key_waits_for_the_follower_and_then_for_those_who_read_along(
+    log_database: Urls, tmp_path: Path
+) -> None:
+    async with connected(log_database.daemon, "0") as database:
+        epoch = await database.take("here", 0)
+        transit = Transit(tmp_path, "0", MASTER, unknown, 4 * PERIOD)
+        transit.open(0)
+
+        async def kept(passed: int) -> list[int]:
+            await transit.keep(database, epoch, passed, lambda: 100)
+            return [key.number for key in held(tmp_path)]
+
+        first, second = await kept(0)
+        assert await kept(100) == [first, second], "its period is not over"
+        await asyncio.sleep(4 * PERIOD)
+        await kept(0)
+        before = await kept(100)
+        assert before[:2] == [first, second] and len(before) == 3, "who reads along needs it for a period"
+        await asyncio.sleep(4 * PERIOD)
+        assert await kept(99) == before, "a party under it is not in its row yet"
+        assert await kept(100) == before[1:]
+        assert [key.number for key in published(log_database)] == before[1:]
+
+
 async def test_without_postgresql_keys_stay_and_a_restart_finds_them(
     log_database: Urls, tmp_path: Path, own: sealing.Keyring
 ) -> None:
@@ -231,6 +256,9 @@ async def test_a_daemon_without_the_epoch_destroys_no_key(
         before = published(log_database)
         with pytest.raises(Fenced):
             await old.watch()
+        async with connected(log_database.daemon, "0") as database:
+            with pytest.raises(Fenced):
+                await database.keep_transit_keys(old.epoch, [], 2**62)
         assert published(log_database) == before
     await old.close()
 

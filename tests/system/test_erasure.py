@@ -1,6 +1,6 @@
 """Whoever is erased is found nowhere: in a running system, with a real call, soon, and at nobody's cost.
 
-Transit keys live two seconds here instead of 300, so that their whole life passes while somebody talks.
+Transit keys seal for two seconds here instead of 240, so that their whole life passes while somebody talks.
 """
 
 from __future__ import annotations

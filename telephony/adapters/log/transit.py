@@ -38,7 +38,8 @@ from telephony.contract.frames import Party
 from telephony.contract.ids import PartyId, TenantId
 
 FILE = "transit.json"
-PERIOD_SECONDS = 300.0
+PERIOD_SECONDS = 240.0
+"""Twice this and some seconds is below the ten minutes that SECURITY.md promises."""
 _Rings = Callable[[TenantId], sealing.Keyring | None]
 _log = structlog.get_logger(__name__)
 
@@ -73,8 +74,8 @@ class Transit:
         self._ring = sealing.TransitRing(master, [])
         self._published: set[int] = set()
         """Those that PostgreSQL is known to have, since it was last connected."""
-        self._told = 0.0
-        """When it was last told of them, on the monotonic clock."""
+        self._told = self._shown = 0.0
+        """When it was last told of them, and when of the spare, on the monotonic clock."""
         self._first: float | None = None
         """When the current key first sealed."""
 
@@ -134,7 +135,8 @@ class Transit:
         self._published.clear()
 
     async def keep(self, database: Database, epoch: int, passed: int, end: Callable[[], int]) -> None:
-        """Do what is due. `passed` is what the follower has committed, `end` tells where the log ends."""
+        """Do what is due. `passed` is what the follower has committed, `end` tells where the log ends.
+        In this order: there is a spare, PostgreSQL has it, and only then may it seal."""
         await self._have_spare()
         await self._tell(database, epoch, passed)
         if self._over():
@@ -154,11 +156,18 @@ class Transit:
             return
         before = int((time.time() - 2 * self._period) * 1000)
         await database.keep_transit_keys(epoch, [self._key(held) for held in needed], before)
-        self._published, self._told = {held.number for held in needed}, time.monotonic()
+        self._note_told({held.number for held in needed})
         if len(needed) < len(self._kept.keys):
             kept = Kept(current=self._kept.current, keys=needed)
             await asyncio.to_thread(self._write, kept)
             self._keep(kept)
+
+    def _note_told(self, numbers: set[int]) -> None:
+        spare = self._spare()
+        self._told = time.monotonic()
+        if spare is not None and spare.number not in self._published:
+            self._shown = self._told
+        self._published = numbers
 
     async def _switch(self, end: Callable[[], int]) -> None:
         """Written down before it is done: from here to the last line the old key may still seal."""
@@ -170,10 +179,9 @@ class Transit:
         self._kept.current, self._first = spare.number, None
 
     def _over(self) -> bool:
-        if self._first is None or time.time() < self._first + self._period:
-            return False
-        spare = self._spare()
-        return spare is not None and spare.number in self._published
+        """Its period is over, and who reads along had a moment to learn of the spare."""
+        used = self._first is not None and time.time() >= self._first + self._period
+        return used and time.monotonic() >= self._shown + self._period / 4
 
     def _spent(self, held: Held, passed: int) -> bool:
         return held.until is not None and passed >= held.until and time.time() >= held.ended + self._period

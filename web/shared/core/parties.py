@@ -3,8 +3,8 @@
 Facts name a party's id only. Erasure empties the row for good (the log's writer never fills a row that is
 there) and takes the copies out of the tenant's stream in Redis. Copies that it does not reach (segment files,
 a stream that was away, whatever was copied from either) are sealed under a transit key, which is destroyed
-within two of its periods after the call came, erasure or not: ten minutes, while the daemon reaches
-PostgreSQL (telephony.adapters.log.transit). Legal hold is the caller's to check.
+within ten minutes after the call came, erasure or not, as long as the daemon reaches PostgreSQL
+(telephony.adapters.log.transit). Legal hold is the caller's to check.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ LEFT_OUT = {
     "tenants_erasurerecord", "auth_group", "auth_group_permissions", "platform_systemhealth",
     "platform_idempotencykey", "transit_key",
 }  # fmt: skip
-"""Proofs of a sign-in, mails, logs of traffic, what Django makes by itself, keys that have to die within minutes;
-the ledger travels as a file."""
+"""Proofs of a sign-in, mails, logs of traffic, what Django makes by itself, keys that have to die within
+minutes; the ledger travels as a file."""
 
 KEPT_AS_THEY_ARE = {
     "log_fact", "log_party", "log_position", "log_checkpoint", "policy_blob", "policy_release",
