@@ -68,7 +68,7 @@ def exported(rest: Rest, kind: str) -> str:
 def content(rest: Rest, job: str) -> str:
     """What an export's file says."""
     url = rest.get(f"/jobs/{job}/result/")["url"]
-    status, answer = rest.call("GET", url[url.index("/api/v1") + len("/api/v1") :])
+    status, answer = rest.call("GET", url[url.index("/api/v1") + len("/api/v1") :], Accept="*/*")
     assert status == 200, answer
     return json.dumps(answer)
 
@@ -172,7 +172,7 @@ async def test_an_erased_caller_is_found_nowhere_while_somebody_else_talks(field
         ended = time.monotonic()
         assert await asyncio.to_thread(look.plain) == set()
         assert any((field.stack.home / "data/journal").iterdir()), "journals were written and looked at"
-        for kind in ("csv", "jsonl"):
+        for kind in ("csv", "ndjson"):
             text = await asyncio.to_thread(lambda kind=kind: content(admin, exported(admin, kind)))
             assert LAST not in text and number[-9:] not in text
         assert await asyncio.to_thread(look.plain) == set(), "and nothing came back"
