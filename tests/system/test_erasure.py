@@ -10,8 +10,7 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -138,6 +137,14 @@ def searched(field: Field, number: str) -> set[str]:
     return found
 
 
+async def nothing(look: Callable[[], set[str]], seconds: float) -> None:
+    """Look until nothing is found; what was found at the last is in the failure's message."""
+    until = time.monotonic() + seconds
+    while found := await asyncio.to_thread(look):
+        assert time.monotonic() < until, f"still found after {seconds:g} s: {found}"
+        await asyncio.sleep(0.5)
+
+
 async def test_an_erased_caller_is_found_nowhere_while_somebody_else_talks(field: Field) -> None:
     number, slug = a_number(), "amani"
     field.oracle.mark([field.id("amani"), field.id("umoja")])
@@ -158,17 +165,10 @@ async def test_an_erased_caller_is_found_nowhere_while_somebody_else_talks(field
         begun = time.monotonic()
         status, answer = await asyncio.to_thread(admin.call, "POST", f"/contacts/{contact}/erase/", {})
         assert status == 200 and answer["rows"] > 5, answer
-        left: set[str] = set()
-
-        def gone(found: Any) -> bool:
-            left.clear()
-            left.update(found())
-            return not left
-
         assert "row" not in await asyncio.to_thread(look.opened), "the row is empty at once"
         assert await asyncio.to_thread(searched, field, number) == set()
-        await soon(lambda: gone(look.plain), 15, f"an end of traces in {left}")
-        await soon(lambda: gone(look.opened), 2 * PERIOD + 10, f"the end of keys for {left}")
+        await nothing(look.plain, 15)
+        await nothing(look.opened, 2 * PERIOD + 10)
         ended = time.monotonic()
         assert await asyncio.to_thread(look.plain) == set()
         assert any((field.stack.home / "data/journal").iterdir()), "journals were written and looked at"
