@@ -291,6 +291,18 @@ class Feed:
             self._parties[party.party] = self.replica.names.parties[party.party] = who
             while len(self._parties) > PARTIES_KEPT:
                 self._parties.popitem(last=False)
+        if self._sources.keys_wanted(party):
+            self._spawn(self._learn_keys(party if who is None else None))
+
+    async def _learn_keys(self, unopened: Party | None) -> None:
+        """Know the next key before it is used; a party that came too early is opened now."""
+        try:
+            await self._sources.learn_keys(self.tenant)
+        except Exception as error:  # its row tells the same, a little later
+            log.warning("keys_not_read", tenant=self.tenant, error=type(error).__name__)
+            return
+        if unopened is not None:
+            self._keep_party(unopened)
 
     def _name_parties(self, entries: list[Entry]) -> None:
         for entry in entries:

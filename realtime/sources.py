@@ -6,6 +6,7 @@ database runs through `tenant_db`, in a thread, inside one tenant; only plain va
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -17,13 +18,15 @@ from realtime import messages as m
 from telephony.contract.frames import Entry, Party
 from telephony.contract.ids import AskId, CallId, PartyId
 from telephony.contract.view import View, apply
-from telephony.sealing import Keyring, SealError, open_party
+from telephony.sealing import Keyring, SealError, TransitRing, open_in_transit, open_party
 from web.shared.core import asks, keys, log, parties
 from web.shared.core.actor import Actor, ActorKind
 from web.shared.tenants.context import tenant_db
 from web.tenant.calls import queries, services
 
 PAGE = 2000
+KEYS_AGAIN_SECONDS = 5.0
+"""How long after transit keys were read they are not read again, for a key that is still not there."""
 
 logger = structlog.get_logger(__name__)
 
@@ -33,10 +36,13 @@ class Sources:
 
     def __init__(self) -> None:
         self._rings: dict[str, Keyring] = {}
+        self._transit = TransitRing(b"", [])
+        self._transit_read = float("-inf")
 
     async def cold(self, tenant: str) -> View:
         """The floor as PostgreSQL knows it: the newest checkpoint and the entries after it."""
         self._rings[tenant] = await tenant_db(tenant, keys.ring, tenant)
+        await self.learn_keys(tenant)
         return await tenant_db(tenant, _fold, tenant)
 
     async def entries(self, tenant: str, after: int, upto: int) -> list[Entry]:
@@ -46,14 +52,24 @@ class Sources:
 
     def open_party(self, party: Party) -> m.Who | None:
         """Number and name of a party on the stream; None when its key is not known here (yet)."""
-        ring = self._rings.get(party.tenant)
-        if ring is None:
-            return None
         try:
-            caller = open_party(ring, party)
-        except SealError:
+            if party.shard:
+                caller = open_in_transit(self._transit, party)
+            else:
+                caller = open_party(self._rings[party.tenant], party)
+        except (SealError, KeyError):
             return None
         return m.Who(number=clean.number(caller.number), name=clean.name(caller.name))
+
+    def keys_wanted(self, party: Party) -> bool:
+        """Whether keys should be read again: this one is unknown, or the newest known, whose spare is new."""
+        fresh = time.monotonic() < self._transit_read + KEYS_AGAIN_SECONDS
+        return bool(party.shard) and party.key >= self._transit.newest(party.shard) and not fresh
+
+    async def learn_keys(self, tenant: str) -> None:
+        """Read the keys of parties on their way, whichever shard they come from."""
+        self._transit_read = time.monotonic()
+        self._transit = await tenant_db(tenant, keys.transit, tenant)
 
     async def parties(self, tenant: str, wanted: Iterable[PartyId]) -> dict[PartyId, m.Who]:
         """Number and name of parties from their rows; erased and unknown ones are left out."""

@@ -56,6 +56,7 @@ class PartyColumns(msgspec.Struct):
     key: int
     sealed: str
     digest: str
+    shard: str = ""
 
 
 _FRAMES: dict[str, type] = {"beat": Beat, "ack": Ack}
@@ -157,6 +158,7 @@ def encode_party(party: Party) -> bytes:
             key=party.key,
             sealed=base64.b64encode(party.sealed).decode(),
             digest=party.digest.hex(),
+            shard=party.shard,
         )
     )
 
@@ -174,6 +176,7 @@ def decode_party(data: bytes) -> Party:
         key=wire.key,
         sealed=base64.b64decode(wire.sealed),
         digest=bytes.fromhex(wire.digest),
+        shard=wire.shard,
     )
 
 

@@ -30,6 +30,7 @@ from telephony.adapters.log.claim import DatabaseNeeded
 from telephony.adapters.log.log import FileLog
 from telephony.adapters.log.published import PublishedFeed
 from telephony.adapters.log.segment import InUse
+from telephony.adapters.log.transit import Transit
 from telephony.contract.ids import CallId, TenantId
 from telephony.contract.policy import QueuePolicy
 from telephony.engine import commands as c
@@ -278,9 +279,12 @@ def build() -> str:
 async def real_parts(settings: Settings) -> Parts:
     """The parts of production. Raises InUse, DatabaseNeeded."""
     settings.facts.mkdir(parents=True, exist_ok=True)
-    journal = await FileLog.open(settings.facts, settings.database_url, settings.shard)
-    bus = RedisBus(settings.redis_url, settings.ask_key, journal.tail("bus"))
     published = PublishedFeed(settings.database_url, settings.published_cache, settings.master_key)
+    transit = Transit(
+        settings.facts, settings.shard, settings.master_key, published.ring, settings.transit_seconds
+    )
+    journal = await FileLog.open(settings.facts, settings.database_url, settings.shard, transit=transit)
+    bus = RedisBus(settings.redis_url, settings.ask_key, journal.tail("bus"))
     switch = AriSwitch(
         url=settings.ari_url,
         user=settings.ari_user,
@@ -321,7 +325,7 @@ async def real_parts(settings: Settings) -> Parts:
         log=journal,
         bus=bus,
         published=heard,
-        sealer=published,
+        sealer=transit,
         switches={settings.node: switch},
         older=published.queue_policy,
         followers=followers,

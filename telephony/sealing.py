@@ -6,6 +6,11 @@ From each key two more are derived by HKDF-SHA256: one seals, one makes digests.
 as associated data, so that two rows cannot be swapped. The digest (HMAC-SHA256 of the E.164 number) says
 "the same caller again" without the number, inside one tenant and under one version of its key.
 
+On its way from the daemon to its row a party is sealed under a *transit key* instead: a shard's own, made by
+its daemon, used for minutes and then destroyed (see telephony.adapters.log.transit). Copies that lie in
+segments, streams, and whatever was copied from those, die with it; only the row, which can be erased, lives
+under the tenant's key. A transit key gives each tenant a seal of its own by HKDF, and no digest travels.
+
 Nothing here performs input or output; daemon, web and realtime share it.
 """
 
@@ -15,7 +20,7 @@ import json
 import os
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -81,6 +86,47 @@ class Keyring:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitKey:
+    """A shard's key for parties on their way, as the database and the shard's directory hold it."""
+
+    shard: str
+    number: int
+    """Milliseconds since the epoch at which it was made: never twice, and newer is greater."""
+    wrapped: bytes
+
+
+class TransitRing:
+    """Transit keys, clear, in memory only."""
+
+    __slots__ = ("_keys", "_seals")
+
+    def __init__(self, master: bytes, keys: Iterable[TransitKey]) -> None:
+        self._keys = {
+            (key.shard, key.number): _opened(master, key.wrapped, _transit(key.shard, key.number))
+            for key in keys
+        }
+        self._seals: dict[tuple[str, int, str], AESGCM] = {}
+
+    def __repr__(self) -> str:
+        return f"TransitRing({sorted(self._keys)})"
+
+    def newest(self, shard: str) -> int:
+        """The greatest number held of a shard; 0 without any."""
+        return max((number for name, number in self._keys if name == shard), default=0)
+
+    def of(self, shard: str, number: int, tenant: TenantId) -> AESGCM:
+        """A tenant's seal under this key; raises SealError when the ring lacks the key."""
+        key = self._keys.get((shard, number))
+        if key is None:
+            raise SealError(f"there is no transit key {number} of shard {shard} here")
+        found = self._seals.get((shard, number, tenant))
+        if found is None:
+            found = AESGCM(_derive(key, b"murima transit seal " + tenant.encode()))
+            self._seals[shard, number, tenant] = found
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Derived:
     seal: AESGCM = field(repr=False)
@@ -108,6 +154,13 @@ def new_wrapped_key(master: bytes, tenant: TenantId, version: int) -> WrappedKey
     return WrappedKey(tenant=tenant, version=version, wrapped=wrapped, active=True)
 
 
+def new_transit_key(master: bytes, shard: str, number: int) -> TransitKey:
+    """A fresh transit key, wrapped; like a tenant's, it opens under its own shard and number only."""
+    nonce = os.urandom(_NONCE)
+    wrapped = nonce + AESGCM(master).encrypt(nonce, os.urandom(KEY_BYTES), _transit(shard, number))
+    return TransitKey(shard=shard, number=number, wrapped=wrapped)
+
+
 def keyring(master: bytes, rows: list[WrappedKey]) -> Keyring:
     """Unwrap a tenant's rows (at least one, exactly one active); raises SealError."""
     keys = {row.version: _unwrap(master, row) for row in rows}
@@ -118,18 +171,24 @@ def keyring(master: bytes, rows: list[WrappedKey]) -> Keyring:
 
 
 def _unwrap(master: bytes, row: WrappedKey) -> bytes:
+    return _opened(master, row.wrapped, _bound(row.tenant, row.version))
+
+
+def _opened(master: bytes, wrapped: bytes, bound: bytes) -> bytes:
     try:
-        return AESGCM(master).decrypt(
-            row.wrapped[:_NONCE], row.wrapped[_NONCE:], _bound(row.tenant, row.version)
-        )
-    except InvalidTag as error:
+        return AESGCM(master).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound)
+    except (InvalidTag, ValueError) as error:
         raise SealError(
-            f"key {row.version} of tenant {row.tenant} was wrapped by another key than MURIMA_MASTER_KEY"
+            f"the {bound.decode().removeprefix('murima ')} was wrapped by another key than MURIMA_MASTER_KEY"
         ) from error
 
 
 def _bound(tenant: TenantId, version: int) -> bytes:
     return f"murima tenant key {tenant} {version}".encode()
+
+
+def _transit(shard: str, number: int) -> bytes:
+    return f"murima transit key {shard} {number}".encode()
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
@@ -141,27 +200,47 @@ def _derive(key: bytes, purpose: bytes) -> bytes:
 
 def seal_party(ring: Keyring, party: PartyId, number: str, name: str) -> Party:
     """Seal under the active key. `number` is E.164 with '+', other dialable text, or empty: withheld."""
-    nonce = os.urandom(_NONCE)
-    clear = json.dumps({"number": number, "name": name}, ensure_ascii=False).encode("utf-8", "replace")
     return Party(
         tenant=ring.tenant,
         party=party,
         key=ring.active,
-        sealed=nonce + ring.of(ring.active).seal.encrypt(nonce, clear, _party(ring.tenant, party)),
+        sealed=_sealed(ring.of(ring.active).seal, ring.tenant, party, number, name),
         digest=digest(ring, number),
     )
 
 
 def open_party(ring: Keyring, party: Party) -> Caller:
-    """Number and name; raises SealError for another tenant's, a changed or an unknown version's seal."""
+    """Number and name; raises SealError for another tenant's, a changed or an unknown version's seal, and for
+    a party on its way."""
+    if party.shard:
+        raise SealError(f"party {party.party} is sealed under a transit key")
+    return _caller(ring.of(party.key).seal, ring.tenant, party)
+
+
+def seal_in_transit(
+    ring: TransitRing, shard: str, key: int, tenant: TenantId, party: PartyId, number: str, name: str
+) -> Party:
+    """As `seal_party`, under a shard's transit key; raises SealError when the ring lacks it."""
+    sealed = _sealed(ring.of(shard, key, tenant), tenant, party, number, name)
+    return Party(tenant=tenant, party=party, key=key, sealed=sealed, digest=b"", shard=shard)
+
+
+def open_in_transit(ring: TransitRing, party: Party) -> Caller:
+    """Number and name of a party on its way; raises SealError, for a key that was destroyed, too."""
+    return _caller(ring.of(party.shard, party.key, party.tenant), party.tenant, party)
+
+
+def _sealed(seal: AESGCM, tenant: TenantId, party: PartyId, number: str, name: str) -> bytes:
+    nonce = os.urandom(_NONCE)
+    clear = json.dumps({"number": number, "name": name}, ensure_ascii=False).encode("utf-8", "replace")
+    return nonce + seal.encrypt(nonce, clear, _party(tenant, party))
+
+
+def _caller(seal: AESGCM, tenant: TenantId, party: Party) -> Caller:
     try:
-        clear = ring.of(party.key).seal.decrypt(
-            party.sealed[:_NONCE], party.sealed[_NONCE:], _party(ring.tenant, party.party)
-        )
+        clear = seal.decrypt(party.sealed[:_NONCE], party.sealed[_NONCE:], _party(tenant, party.party))
     except (InvalidTag, ValueError) as error:
-        raise SealError(
-            f"party {party.party} does not open under key {party.key} of {ring.tenant}"
-        ) from error
+        raise SealError(f"party {party.party} does not open under key {party.key} of {tenant}") from error
     found = json.loads(clear)
     return Caller(number=found["number"], name=found["name"])
 

@@ -50,6 +50,8 @@ class Settings:
     log_level: str
     journal: Path | None
     """Where what reaches the floors is written down; None when it is not."""
+    transit_seconds: int
+    """How long a key seals callers on their way; after twice as long nothing opens what it sealed."""
 
     @property
     def facts(self) -> Path:
@@ -86,6 +88,13 @@ class _Reader:
         if not shape.fullmatch(found):
             self.problems.append(f"{name} must be {what}")
         return found
+
+    def seconds(self, name: str, default: int, most: int) -> int:
+        found = self.text(name, str(default))
+        if not found.isdecimal() or not 1 <= int(found) <= most:
+            self.problems.append(f"{name} must be a number of seconds from 1 to {most}")
+            return default
+        return int(found)
 
     def url(self, name: str, schemes: tuple[str, ...], default: str | None = None) -> str:
         found = self.text(name, default)
@@ -154,6 +163,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         metrics_port=port,
         log_level=reader.choice("MURIMA_LOG_LEVEL", "info", LEVELS),
         journal=reader.journal(),
+        transit_seconds=reader.seconds("MURIMA_TRANSIT_SECONDS", 240, 3600),
     )
     if reader.problems:
         raise BadSettings("\n".join(reader.problems))

@@ -28,6 +28,7 @@ def _row(name: str, file: str, before: str, after: str, tests: str, *more: tuple
 _LOG = "telephony/adapters/log/"
 _FILE = "adapters/test_log_file.py::"
 _OWNERS = "adapters/test_log_owners.py::"
+_TRANSIT = "adapters/test_transit.py::"
 _SEGMENT = "adapters/test_log_segment.py::"
 _KEPT = "adapters/test_log_guards.py::"
 _ARI = "telephony/adapters/ari/"
@@ -44,9 +45,22 @@ LOG = (
          f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit "
          "test_a_fenced_writer_writes_nothing"),
     _row("checkpoint-epoch", f"{_LOG}postgres.py",
-         "await self._fence(epoch)\n            await self._do(statements.KEEP",
-         "await self._do(statements.KEEP",
+         "await self._fence(epoch)\n            await self._do(statements.KEEP_CHECKPOINT",
+         "await self._do(statements.KEEP_CHECKPOINT",
          f"{_KEPT}test_a_fenced_writer_keeps_no_checkpoint"),
+    _row("transit-epoch", f"{_LOG}postgres.py",
+         "await self._fence(epoch)\n            await self._do(statements.KEEP_TRANSIT_KEYS",
+         "await self._do(statements.KEEP_TRANSIT_KEYS",
+         f"{_TRANSIT}test_a_daemon_without_the_epoch_destroys_no_key"),
+    _row("transit-until-passed", f"{_LOG}transit.py", "passed >= held.until and ", "",
+         f"{_TRANSIT}test_a_key_waits_for_the_follower_and_then_for_those_who_read_along"),
+    _row("transit-until-read", f"{_LOG}transit.py", " and time.time() >= held.ended + self._period", "",
+         f"{_TRANSIT}test_a_key_waits_for_the_follower_and_then_for_those_who_read_along"),
+    _row("transit-half-written", f"{_LOG}transit.py", "beside.unlink()", "pass",
+         f"{_TRANSIT}test_a_write_that_was_killed_leaves_no_copy_of_keys"),
+    _row("transit-set-aside", f"{_LOG}claim.py",
+         "(local.directory / transit.FILE).unlink(missing_ok=True)", "pass",
+         f"{_TRANSIT}test_another_life_of_the_shard_is_unreadable_at_once_there_and_soon_here"),
     _row("checkpoint-older", f"{_LOG}statements.py", "WHERE c.seq <= excluded.seq", "",
          f"{_KEPT}test_an_older_checkpoint_never_replaces_a_newer"),
     _row("provisional-epoch", f"{_LOG}statements.py", "WHERE o.epoch < excluded.epoch", "",

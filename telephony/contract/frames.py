@@ -38,11 +38,13 @@ class Party:
     tenant: TenantId
     party: PartyId
     key: int
-    """Version of the tenant's key that sealed it."""
+    """Version of the tenant's key that sealed it; of a party on its way, the number of the transit key."""
     sealed: bytes
     """AES-GCM over JSON {"number", "name"}; nonce first; the party's id is authenticated with it."""
     digest: bytes
-    """Keyed hash of the number: 'the same caller again' without the number."""
+    """Keyed hash of the number: 'the same caller again' without the number. Empty on its way."""
+    shard: str = ""
+    """Whose transit key sealed it, while it is on its way; empty under the tenant's own key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

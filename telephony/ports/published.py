@@ -33,5 +33,6 @@ class Published(Protocol):
 
 class Sealer(Protocol):
     def seal(self, tenant: TenantId, party: PartyId, number: str, name: str) -> Party | None:
-        """None while the tenant's key is unknown: the call goes on without a remembered party."""
+        """None while there is no key for it: the call goes on without a remembered party. What comes back
+        is to be given to the log before anything else happens: its key belongs to that place."""
         ...

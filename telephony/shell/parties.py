@@ -1,7 +1,8 @@
 """Who is calling: kept out of facts, sealed for the log, in clear only while the call lives.
 
-A caller's number and name become a party sealed under the tenant's key, written in the same commit as the
-fact that names it. The number alone stays in memory as long as the call, for phones that show it.
+A caller's number and name become a sealed party, written in the same group as the fact that names it, and
+sealed in that moment: the key that seals it is then the one that the log's place belongs to. The number alone
+stays in memory as long as the call, for phones that show it.
 """
 
 from telephony.contract.frames import Party
@@ -13,21 +14,24 @@ from telephony.shell import meters
 class Parties:
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._pending: dict[PartyId, Party] = {}
+        self._pending: dict[PartyId, tuple[TenantId, str, str]] = {}
         self._numbers: dict[CallId, str] = {}
 
     def met(self, tenant: TenantId, call: CallId, party: PartyId, number: str, name: str) -> None:
         """A caller was met; nothing is written before a fact names the party."""
         self._numbers[call] = number
-        sealed = self._sealer.seal(tenant, party, number, name)
-        if sealed is None:
-            meters.UNSEALED.labels(tenant).inc()
-        else:
-            self._pending[party] = sealed
+        self._pending[party] = tenant, number, name
 
     def take(self, party: PartyId) -> Party | None:
         """The sealed party for the fact that names it, once."""
-        return self._pending.pop(party, None)
+        met = self._pending.pop(party, None)
+        if met is None:
+            return None
+        tenant, number, name = met
+        sealed = self._sealer.seal(tenant, party, number, name)
+        if sealed is None:
+            meters.UNSEALED.labels(tenant).inc()
+        return sealed
 
     def drop(self, call: CallId, party: PartyId) -> None:
         """No fact named it."""

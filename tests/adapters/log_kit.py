@@ -45,11 +45,11 @@ class Urls:
 
 
 def make_template() -> str:
-    """A database with the tables of migrations 0002 and 0003; returns its name."""
+    """A database with the tables of migrations 0002, 0003 and 0005; returns its name."""
     name = f"log_template_{os.getpid()}"
     _superuser(f"CREATE DATABASE {name} OWNER murima_owner")
     with psycopg.connect(urls(name).owner, autocommit=True) as connection:
-        for module in ("0002_log", "0003_published"):
+        for module in ("0002_log", "0003_published", "0005_transit_keys"):
             migration = importlib.import_module(f"web.shared.core.migrations.{module}")
             for statement in migration.statements("murima_owner", "murima_app", "murima_daemon"):
                 connection.execute(statement)

@@ -162,7 +162,7 @@ async def test_a_start_without_postgres_takes_the_cache_and_catches_up(
         found, complete = await first(updates)
         assert complete.stale
         assert [type(each) for each in found] == [Policy, RosterRow]
-        assert feed.seal(ONE, PartyId("p"), "+254711000000", "A name") is not None
+        assert feed.ring(ONE) is not None
         proxy.mode = "pass"
         assert await next_of(updates) == row(1, 2, active=False)
 
@@ -191,15 +191,17 @@ async def test_keys_seal_and_rotate(log_database: Urls, tmp_path: Path) -> None:
     feed = PublishedFeed(log_database.daemon, tmp_path / "c", MASTER)
     updates = feed.updates()
     await first(updates)
-    party = feed.seal(ONE, PartyId("p"), "+254711000000", "Ünal <img>")
-    assert party is not None
+    held = feed.ring(ONE)
+    assert held is not None
+    party = sealing.seal_party(held, PartyId("p"), "+254711000000", "Ünal <img>")
     assert party.key == 1
-    assert feed.seal(TWO, PartyId("p"), "+254711000000", "") is None
+    assert feed.ring(TWO) is None
     two = publish.key(ONE, 2)
     publish.roster(row(1))
     await next_of(updates)
-    renewed = feed.seal(ONE, PartyId("p2"), "+254711000000", "")
-    assert renewed is not None
+    held = feed.ring(ONE)
+    assert held is not None
+    renewed = sealing.seal_party(held, PartyId("p2"), "+254711000000", "")
     assert renewed.key == 2
     ring = sealing.keyring(MASTER, [dataclasses.replace(one, active=False), two])
     assert sealing.open_party(ring, party).name == "Ünal <img>"

@@ -16,6 +16,9 @@ class LogSource:
         self.stored: list[Entry] = []
         self.people: dict[PartyId, m.Who] = {}
         self.away = False
+        self.unknown_keys: set[int] = set()
+        """Transit keys that are not known before keys are read again."""
+        self.keys_learned = 0
         self.reads = self.loads = self.pops = 0
 
     def _require(self) -> None:
@@ -36,7 +39,17 @@ class LogSource:
         return [each for each in self.stored if after < each.seq <= upto]
 
     def open_party(self, party: Party) -> m.Who | None:
+        if party.key in self.unknown_keys:
+            return None
         return m.Who(number=party.sealed.decode(), name="Sealed")
+
+    def keys_wanted(self, party: Party) -> bool:
+        return party.key in self.unknown_keys
+
+    async def learn_keys(self, tenant: str) -> None:
+        self._require()
+        self.keys_learned += 1
+        self.unknown_keys.clear()
 
     async def parties(self, tenant: str, wanted: Iterable[PartyId]) -> dict[PartyId, m.Who]:
         self._require()

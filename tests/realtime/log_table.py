@@ -13,7 +13,7 @@ from telephony.contract.clock import to_datetime
 from telephony.contract.frames import Entry, Party
 from telephony.contract.ids import PartyId, TenantId
 from telephony.contract.view import View
-from telephony.sealing import WrappedKey
+from telephony.sealing import TransitKey, WrappedKey
 
 
 def clean() -> None:
@@ -21,7 +21,7 @@ def clean() -> None:
     base = urlsplit(os.environ["MURIMA_TEST_SUPERUSER_URL"])
     name = urlsplit(os.environ["MURIMA_DATABASE_URL"]).path
     with psycopg.connect(urlunsplit(base._replace(path=name)), autocommit=True) as connection:
-        connection.execute("TRUNCATE log_fact, log_party, log_checkpoint, log_position")
+        connection.execute("TRUNCATE log_fact, log_party, log_checkpoint, log_position, transit_key")
 
 
 def _daemon() -> psycopg.Connection:
@@ -58,9 +58,33 @@ def seal(tenant: str, party: str, number: str, name: str) -> Party:
         rows = connection.execute(
             "SELECT version, wrapped, active FROM tenant_key WHERE tenant = %s", [tenant]
         ).fetchall()
-    master = sealing.master_key(os.environ["MURIMA_MASTER_KEY"])
     keys = [WrappedKey(tenant=TenantId(tenant), version=v, wrapped=bytes(w), active=a) for v, w, a in rows]
-    return sealing.seal_party(sealing.keyring(master, keys), PartyId(party), number, name)
+    return sealing.seal_party(sealing.keyring(_master(), keys), PartyId(party), number, name)
+
+
+def make_transit_key(number: int, shard: str = "0") -> TransitKey:
+    """A key of parties on their way, as a shard's daemon publishes it."""
+    made = sealing.new_transit_key(_master(), shard, number)
+    with _daemon() as connection:
+        connection.execute("INSERT INTO transit_key VALUES (%s, %s, %s)", [shard, number, made.wrapped])
+    return made
+
+
+def destroy_transit_key(number: int) -> None:
+    with _daemon() as connection:
+        connection.execute("DELETE FROM transit_key WHERE number = %s", [number])
+
+
+def seal_in_transit(key: TransitKey, tenant: str, party: str, number: str, name: str) -> Party:
+    """A party as it travels."""
+    ring = sealing.TransitRing(_master(), [key])
+    return sealing.seal_in_transit(
+        ring, key.shard, key.number, TenantId(tenant), PartyId(party), number, name
+    )
+
+
+def _master() -> bytes:
+    return sealing.master_key(os.environ["MURIMA_MASTER_KEY"])
 
 
 def store_party(party: Party) -> None:

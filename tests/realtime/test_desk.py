@@ -29,6 +29,7 @@ class Bench:
 
     def __init__(self, tenant, people, stack_redis, **kwargs):
         self.tenant, self.people = tenant, people
+        self.key = log_table.make_transit_key(1)
         self.world = World(tenant.pk, 11, agents=[each.id for each in people], **kwargs)
         self.daemon = FakeDaemon(stack_redis, tenant.pk, settings.ASK_KEY.encode())
         self.host = f"{tenant.name.lower()}.localhost"
@@ -51,9 +52,8 @@ class Bench:
     async def ring(self, person, number="+254700000001", name="Juma"):
         """A caller arrives and is offered to this person; returns the call."""
         call = self.world.arrive()
-        party = log_table.seal(self.tenant.pk, call.party, number, name)
-        log_table.store_party(party)
-        await self.daemon.say([party])
+        log_table.store_party(log_table.seal(self.tenant.pk, call.party, number, name))
+        await self.daemon.say([log_table.seal_in_transit(self.key, self.tenant.pk, call.party, number, name)])
         self.world.offer(call, person.id)
         await self.say(3)
         return call

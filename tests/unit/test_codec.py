@@ -112,6 +112,7 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_defaults():
         Beat(tenant=TENANT, epoch=1, seq=2, at=3),
         Ack(tenant=TENANT, ask=ASK, ok=False, code="expired", detail="late"),
         Party(tenant=TENANT, party=PARTY, key=1, sealed=b"\x00\xff", digest=b"\x01"),
+        Party(tenant=TENANT, party=PARTY, key=1, sealed=b"\x00\xff", digest=b"", shard="0"),
         Entry(tenant=TENANT, epoch=1, seq=1, at=1, fact=facts.OwnerStarted(build="b")),
     ],
     ids=lambda frame: type(frame).__name__,

@@ -81,3 +81,42 @@ def test_the_master_key_is_base64_of_32_bytes() -> None:
 
 def test_nothing_secret_is_shown() -> None:
     assert repr(ring()) == f"Keyring({ONE}, versions=(1,), active=1)"
+
+
+# --- on the way -------------------------------------------------------------------------------------------
+
+
+def transit(*numbers: int, shard: str = "0") -> list[sealing.TransitKey]:
+    return [sealing.new_transit_key(MASTER, shard, number) for number in numbers]
+
+
+def test_a_party_on_its_way_opens_under_its_own_transit_key_only() -> None:
+    keys = transit(1, 2)
+    held = sealing.TransitRing(MASTER, keys)
+    party = sealing.seal_in_transit(held, "0", 1, ONE, PartyId("p"), NUMBER, "Amina")
+    assert sealing.open_in_transit(held, party) == sealing.Caller(number=NUMBER, name="Amina")
+    assert party.digest == b"", "nothing that a number could be compared with"
+    assert held.newest("0") == 2 and held.newest("1") == 0
+    for wrong in (
+        dataclasses.replace(party, party=PartyId("q")),
+        dataclasses.replace(party, tenant=TWO),
+        dataclasses.replace(party, key=2),
+        dataclasses.replace(party, shard="1"),
+        dataclasses.replace(party, sealed=b""),
+    ):
+        with pytest.raises(sealing.SealError):
+            sealing.open_in_transit(held, wrong)
+    with pytest.raises(sealing.SealError, match="no transit key 1"):
+        sealing.open_in_transit(sealing.TransitRing(MASTER, keys[1:]), party)
+    with pytest.raises(sealing.SealError, match="transit"):
+        sealing.open_party(ring(), party)
+
+
+def test_a_transit_key_is_wrapped_for_its_shard_and_number_and_shown_to_nobody() -> None:
+    (key,) = transit(7)
+    for wrong in (dataclasses.replace(key, shard="1"), dataclasses.replace(key, number=8)):
+        with pytest.raises(sealing.SealError):
+            sealing.TransitRing(MASTER, [wrong])
+    with pytest.raises(sealing.SealError, match="transit key 0 7"):
+        sealing.TransitRing(os.urandom(32), [key])
+    assert repr(sealing.TransitRing(MASTER, [key])) == "TransitRing([('0', 7)])"

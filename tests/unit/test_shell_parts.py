@@ -379,6 +379,7 @@ def test_every_problem_of_the_settings_is_named() -> None:
                 "MURIMA_MASTER_KEY": "short",
                 "MURIMA_ARI_URL": "ftp://x",
                 "MURIMA_SHARD": "A/B",
+                "MURIMA_TRANSIT_SECONDS": "0",
                 "MURIMA_ENV": "x",
             }
         )
@@ -386,6 +387,7 @@ def test_every_problem_of_the_settings_is_named() -> None:
         "MASTER_KEY",
         "ARI_URL",
         "SHARD",
+        "TRANSIT_SECONDS",
         "ENV",
         "REDIS_URL",
         "DATABASE_DAEMON_URL",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,6 +19,7 @@ from django.utils import timezone
 from telephony import codec
 from telephony.contract.ids import PartyId
 from telephony.sealing import seal_party
+from tests.realtime import log_table
 from tests.web import kit_cases
 from web.shared.core import events, jobs, keys, parties
 from web.shared.core.actor import Actor, ActorKind, system
@@ -92,15 +94,18 @@ def post(client: Any, url: str, body: Any, status: int = 201, **headers: Any) ->
 
 
 def party_of(tenant_id: str, number: str, name: str) -> uuid.UUID:
-    """A caller's row in the log and its frame in the stream, as the daemon writes them."""
+    """A caller's row in the log under the tenant's key, and its frame in the stream under another, as the
+    daemon writes them."""
     made = seal_party(keys.ring(tenant_id), PartyId(str(uuid.uuid4())), number, name)
+    key = log_table.make_transit_key(time.time_ns())
+    travelled = log_table.seal_in_transit(key, tenant_id, made.party, number, name)
     with servers.connect() as link:
         link.execute("SELECT set_config('murima.tenant', '*', true)")
         link.execute(
             "INSERT INTO public.log_party (tenant, party, key, sealed, digest) VALUES (%s, %s, %s, %s, %s)",
             [made.tenant, made.party, made.key, made.sealed, made.digest],
         )
-    frame: Any = {"k": "party", "d": codec.encode_party(made).decode()}
+    frame: Any = {"k": "party", "d": codec.encode_party(travelled).decode()}
     redis_client().xadd(redis_key(tenant_id, "up"), frame)
     return uuid.UUID(made.party)
 

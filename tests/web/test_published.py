@@ -145,8 +145,9 @@ async def test_the_daemon_hears_of_what_was_committed_and_of_nothing_else(
         row = await tenant_db(tenant, published.publish_roster, agent_row(tenant))
         assert await anext(updates) == row
         ring = await tenant_db(tenant, keys.ring, tenant)
-        while (party := feed.seal(TenantId(tenant), PartyId("p"), NUMBER, "Amina")) is None:
+        while (heard := feed.ring(TenantId(tenant))) is None:
             await asyncio.wait_for(_nudge(tenant, updates), 10)
+    party = sealing.seal_party(heard, PartyId("p"), NUMBER, "Amina")
     assert sealing.open_party(ring, party).number == NUMBER
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import structlog
 
+from telephony.adapters.log import transit
 from telephony.adapters.log.local import Identity, Local
 from telephony.adapters.log.postgres import connected
 from telephony.adapters.log.progress import Backoff
@@ -67,4 +68,6 @@ def _set_aside(local: Local, segments: Segments, epoch: int) -> None:
     for path in [*(local.directory / "checkpoints").glob("*.json"), local.directory / "positions.json"]:
         if path.exists():
             path.rename(place / path.name)
+    # What lies there will never become a row: nobody shall open it any more.
+    (local.directory / transit.FILE).unlink(missing_ok=True)
     _log.error("log_set_aside", epoch=epoch, directory=Path(place).name)

@@ -26,6 +26,7 @@ from telephony.adapters.log.progress import Backoff, Progress
 from telephony.adapters.log.records import ENTRY, PARTY, Record
 from telephony.adapters.log.recovery import recover
 from telephony.adapters.log.segment import SEGMENT_BYTES, Segments
+from telephony.adapters.log.transit import Transit
 from telephony.contract.frames import Entry, Party
 from telephony.contract.ids import TenantId
 from telephony.contract.view import View
@@ -77,8 +78,10 @@ class Tail:
 class FileLog:
     """See the module. One event loop, one thread; only fsync happens elsewhere."""
 
-    def __init__(self, local: Local, segments: Segments, url: str, shard: str) -> None:
-        self.local, self.segments = local, segments
+    def __init__(
+        self, local: Local, segments: Segments, url: str, shard: str, transit: Transit | None = None
+    ) -> None:
+        self.local, self.segments, self._transit = local, segments, transit
         self.epoch = 0
         self.provisional = False
         """True while the epoch is our own guess because PostgreSQL was away at the start."""
@@ -101,18 +104,29 @@ class FileLog:
     # --- life ---
 
     @classmethod
-    async def open(cls, directory: Path, url: str, shard: str, *, size: int = SEGMENT_BYTES) -> "FileLog":
+    async def open(
+        cls,
+        directory: Path,
+        url: str,
+        shard: str,
+        *,
+        size: int = SEGMENT_BYTES,
+        transit: Transit | None = None,
+    ) -> "FileLog":
         """Lock and check the directory and take the next epoch, provisionally while PostgreSQL is away.
+        `transit` keeps the keys of parties on their way; without it only parties under tenants' keys fit.
 
         Raises segment.InUse, segment.Damaged, or claim.DatabaseNeeded for a directory without history.
         """
         local = Local(directory)
         positions = local.positions()
         segments = await asyncio.to_thread(lambda: Segments(directory, known=positions.synced, size=size))
-        log = cls(local, segments, url, shard)
+        log = cls(local, segments, url, shard, transit)
         try:
             log.epoch, log.provisional = await claim(local, segments, url, shard)
             log.away = log.provisional
+            if transit is not None:
+                await asyncio.to_thread(transit.open, segments.end)
             await asyncio.to_thread(log._scan)
         except BaseException:
             segments.close()
@@ -296,6 +310,8 @@ class FileLog:
         if any(there.get(tenant, 0) < seq for tenant, seq in self._committed.items()) or not self._committed:
             self._tails["postgres"].position = await asyncio.to_thread(self._first_missing, there)
         self._committed = dict(there)
+        if self._transit is not None:
+            self._transit.connected()
 
     def _first_missing(self, there: dict[TenantId, int]) -> int:
         """A position at or shortly before the first entry that the database lacks."""
@@ -313,14 +329,17 @@ class FileLog:
         while True:
             records = await self._next(tail)
             if records:
+                rows = records if self._transit is None else await self._transit.arrived(database, records)
                 with metrics.COMMIT_SECONDS.time():
-                    self._committed.update(await database.commit(self.epoch, records))
+                    self._committed.update(await database.commit(self.epoch, rows))
                 tail.passed()
                 metrics.COMMITTED.inc(sum(record.kind == ENTRY for record in records))
             else:
                 await database.check(self.epoch)
             self._note_well(well)
             await self._give_checkpoints(database)
+            if self._transit is not None:
+                await self._transit.keep(database, self.epoch, tail.position, lambda: self.segments.end)
             if time.monotonic() - partitioned > 3600:
                 await database.make_partitions(datetime.fromtimestamp(time.time(), UTC).date())
                 partitioned = time.monotonic()

@@ -13,3 +13,7 @@ LAG_BYTES = Gauge("murima_log_lag_bytes", "Bytes of the segment that a follower 
 UNSYNCED_BYTES = Gauge("murima_log_unsynced_bytes", "Bytes not yet known to be on the local disk")
 AWAY = Counter("murima_log_away", "Times PostgreSQL could not be reached or refused a commit", ["error"])
 POSTGRES_UP = Gauge("murima_log_postgres_up", "1 while commits go through")
+TRANSIT_KEYS = Gauge(
+    "murima_transit_keys", "Keys of parties on their way: two or three; more are not destroyed in time"
+)
+PARTIES_LOST = Counter("murima_log_parties_lost", "Parties that could not be opened on the way to their row")

@@ -23,6 +23,7 @@ from telephony.contract.frames import Entry
 from telephony.contract.ids import TenantId
 from telephony.contract.view import View
 from telephony.ports.log import Fenced
+from telephony.sealing import TransitKey, WrappedKey
 
 COMMIT_SECONDS = 3.0
 CONNECT_SECONDS = 3.0
@@ -162,6 +163,21 @@ class Database:
         async with asyncio.timeout(COMMIT_SECONDS), self._connection.transaction():
             await self._fence(epoch)
             await self._do(statements.KEEP_CHECKPOINT, (tenant, epoch, seq, at, data.decode()))
+
+    async def keep_transit_keys(self, epoch: int, keys: Sequence[TransitKey], before: int) -> None:
+        """Let the shard have these keys, and no other that was made before an instant (in milliseconds)."""
+        numbers, wrapped = [key.number for key in keys], [key.wrapped for key in keys]
+        async with asyncio.timeout(COMMIT_SECONDS), self._connection.transaction():
+            await self._fence(epoch)
+            await self._do(statements.KEEP_TRANSIT_KEYS, (self._shard, numbers, wrapped))
+            await self._do(statements.DESTROY_TRANSIT_KEYS, (self._shard, numbers, before))
+
+    async def tenant_keys(self, tenant: TenantId) -> list[WrappedKey]:
+        """A tenant's own keys."""
+        return [
+            WrappedKey(tenant=tenant, version=version, wrapped=wrapped, active=active)
+            for version, wrapped, active in await self._all(statements.TENANT_KEYS, (tenant,))
+        ]
 
     async def make_partitions(self, today: date) -> None:
         """Today's partition and those of the next three days."""

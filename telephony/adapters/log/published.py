@@ -21,8 +21,7 @@ from telephony import codec, sealing
 from telephony.adapters.log.local import replace
 from telephony.adapters.log.postgres import COMMIT_SECONDS, CONNECT_SECONDS, connection_arguments
 from telephony.adapters.log.progress import Backoff
-from telephony.contract.frames import Party
-from telephony.contract.ids import PartyId, QueueId, TenantId
+from telephony.contract.ids import QueueId, TenantId
 from telephony.contract.policy import Policy, QueuePolicy
 from telephony.contract.roster import RosterRow
 from telephony.ports.published import Complete, Suspended
@@ -57,7 +56,7 @@ class Cache(msgspec.Struct):
 
 
 class PublishedFeed:
-    """Ports `Published` and `Sealer` in one, because a caller's party needs the keys that come with it."""
+    """The port `Published`; and tenants' keys, which come with what is published."""
 
     def __init__(self, url: str, cache: Path, master: bytes) -> None:
         self._url, self._path, self._master = url, cache, master
@@ -97,11 +96,6 @@ class PublishedFeed:
                     yield change
                 yield Complete(stale=True)
             await backoff.pause()
-
-    def seal(self, tenant: TenantId, party: PartyId, number: str, name: str) -> Party | None:
-        """See the port."""
-        ring = self.ring(tenant)
-        return None if ring is None else sealing.seal_party(ring, party, number, name)
 
     def ring(self, tenant: TenantId) -> sealing.Keyring | None:
         """The tenant's keys; None when they are unknown or do not open."""

@@ -63,6 +63,18 @@ AS t (tenant, party, key, sealed, digest)
 ON CONFLICT DO NOTHING
 """
 
+KEEP_TRANSIT_KEYS = """
+INSERT INTO public.transit_key (shard, number, wrapped)
+SELECT %s, number, wrapped FROM unnest(%s::bigint[], %s::bytea[]) AS t (number, wrapped)
+ON CONFLICT DO NOTHING
+"""
+
+DESTROY_TRANSIT_KEYS = """
+DELETE FROM public.transit_key WHERE shard = %s AND number <> ALL(%s::bigint[]) AND number < %s
+"""
+
+TENANT_KEYS = "SELECT version, wrapped, active FROM public.tenant_key WHERE tenant = %s ORDER BY version"
+
 NOTIFY = "SELECT pg_notify('murima_log', %s)"
 
 KEEP_CHECKPOINT = """

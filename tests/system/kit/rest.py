@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +44,20 @@ class Rest:
         assert status in (200, 201), (status, answer)
         return answer
 
+    def upload(self, path: str, name: str, content: bytes, **fields: str) -> Any:
+        """The body of a POST with a file, as a form, that must succeed."""
+        edge = uuid.uuid4().hex
+        parts = [
+            f'--{edge}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+            for key, value in fields.items()
+        ]
+        opening = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        parts.append(opening.encode() + content + f"\r\n--{edge}--\r\n".encode())
+        form = f"multipart/form-data; boundary={edge}"
+        status, answer = self.call("POST", path, b"".join(parts), Content_Type=form)
+        assert status == 201, (status, answer)
+        return answer
+
     def _sign_in(self) -> None:
         self._token = ""  # one that has run out would be refused even here
         status, answer = self._send("POST", "/api/v1/auth/token/", self._who, {})
@@ -58,7 +73,9 @@ class Rest:
         for name, value in headers.items():
             request.add_header(name.replace("_", "-"), value)
         data = None
-        if body is not None:
+        if isinstance(body, bytes):
+            data = body
+        elif body is not None:
             data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:

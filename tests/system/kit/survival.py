@@ -145,11 +145,11 @@ class Field:
 
 
 @contextlib.contextmanager
-def field() -> Iterator[Field]:
-    """A stack of its own, with a capture between daemon and Asterisk."""
+def field(**settings: str) -> Iterator[Field]:
+    """A stack of its own, with a capture between daemon and Asterisk; `settings` are MURIMA_* variables."""
     capture = Capture()
     parts = {"postgres", "redis", "asterisk", "murima"}
-    extra = {"MURIMA_ARI_URL": capture.url}
+    extra = {"MURIMA_ARI_URL": capture.url, **settings}
     stack = Stack(temporary_home(), parts, retry_seconds=RETRY_SECONDS, extra=extra)
     capture.target = ("127.0.0.1", stack.ports["ari"])
     try:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from telephony import sealing
 from telephony.contract.frames import Party
 from telephony.contract.ids import PartyId, TenantId
-from telephony.sealing import Keyring, WrappedKey
+from telephony.sealing import Keyring, TransitKey, TransitRing, WrappedKey
 from web.shared.core.log import rows_of
 from web.shared.core.published import notify
 from web.shared.tenants.context import tenant_context
@@ -39,6 +39,15 @@ def fresh_ring(tenant_id: str) -> Keyring:
     """As `ring`, read again: for a party sealed under a version that the kept ring lacks."""
     _rings.pop(tenant_id, None)
     return ring(tenant_id)
+
+
+def transit(tenant_id: str) -> TransitRing:
+    """Keys of callers on their way, of every shard; read by who follows a stream, in the tenant's context."""
+    with tenant_context(tenant_id), connection.cursor() as cursor:
+        cursor.execute("SELECT shard, number, wrapped FROM public.transit_key")
+        rows = cursor.fetchall()
+    keys = (TransitKey(shard=shard, number=number, wrapped=bytes(one)) for shard, number, one in rows)
+    return TransitRing(_master(), keys)
 
 
 def ensure(tenant_id: str) -> list[WrappedKey]:

@@ -1,8 +1,10 @@
 """Callers' numbers and names: read from the one erasable row, found again, erased.
 
 Facts name a party's id only. Erasure empties the row for good (the log's writer never fills a row that is
-there) and takes the sealed copies out of the tenant's stream in Redis; those in the daemon's segment files go
-with the files, some minutes after PostgreSQL has them. Legal hold is the caller's to check.
+there) and takes the copies out of the tenant's stream in Redis. Copies that it does not reach (segment files,
+a stream that was away, whatever was copied from either) are sealed under a transit key, which is destroyed
+within ten minutes after the call came, erasure or not, as long as the daemon reaches PostgreSQL
+(telephony.adapters.log.transit). Legal hold is the caller's to check.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ def erase(tenant_id: str, party_id: str) -> bool:
         erased = bool(cursor.rowcount)
     try:
         _erase_from_stream(tenant_id, party_id)
-    except RedisError as error:  # its copies leave with the stream's length limit
+    except RedisError as error:  # nobody can open them soon
         logger.warning(
             "party_not_erased_from_stream", tenant=tenant_id, party=party_id, error=type(error).__name__
         )

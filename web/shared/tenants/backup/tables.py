@@ -20,9 +20,10 @@ LEFT_OUT = {
     "accounts_session", "accounts_tokenfamily", "accounts_refreshtoken", "accounts_outgoingmail",
     "api_apirequestlog", "django_admin_log", "django_migrations", "django_content_type", "auth_permission",
     "tenants_erasurerecord", "auth_group", "auth_group_permissions", "platform_systemhealth",
-    "platform_idempotencykey",
+    "platform_idempotencykey", "transit_key",
 }  # fmt: skip
-"""Proofs of a sign-in, mails, logs of traffic, what Django makes by itself; the ledger travels as a file."""
+"""Proofs of a sign-in, mails, logs of traffic, what Django makes by itself, keys that have to die within
+minutes; the ledger travels as a file."""
 
 KEPT_AS_THEY_ARE = {
     "log_fact", "log_party", "log_position", "log_checkpoint", "policy_blob", "policy_release",

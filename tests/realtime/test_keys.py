@@ -1,0 +1,61 @@
+"""Callers on the stream open under keys that come and go; what is gone opens nowhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from realtime.sources import Sources
+from tests.realtime import log_table
+from tests.realtime.conftest import eventually
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.redis]
+NUMBER = "+254700000001"
+
+
+async def test_a_process_knows_the_next_key_before_it_is_used(clean_log, tenants):
+    one, two = tenants[0].pk, tenants[1].pk
+    current, spare = log_table.make_transit_key(1), log_table.make_transit_key(2)
+    sources = Sources()
+    await sources.cold(one)
+    under_current = log_table.seal_in_transit(current, one, "p", NUMBER, "Juma")
+    under_spare = log_table.seal_in_transit(spare, one, "q", NUMBER, "Juma")
+    assert sources.open_party(under_current).number == NUMBER
+    assert not sources.keys_wanted(under_current)
+    assert sources.open_party(under_spare).name == "Juma"
+    sources._transit_read -= 60
+    assert not sources.keys_wanted(under_current), "its spare is known"
+    assert sources.keys_wanted(under_spare), "its spare is not"
+    log_table.destroy_transit_key(1)
+    log_table.make_transit_key(3)
+    await sources.learn_keys(one)
+    assert not sources.keys_wanted(under_spare)
+    assert sources.open_party(under_current) is None, "destroyed"
+    assert sources.open_party(under_spare).number == NUMBER
+    theirs = log_table.seal_in_transit(spare, two, "q", NUMBER, "Juma")
+    swapped = type(theirs)(tenant=one, party=theirs.party, key=2, sealed=theirs.sealed, digest=b"", shard="0")
+    assert sources.open_party(swapped) is None, "another tenant's seal under the same key"
+
+
+async def test_a_row_still_opens_under_the_tenants_own_key(clean_log, tenants):
+    sources = Sources()
+    party = log_table.seal(tenants[0].pk, "p", NUMBER, "Juma")
+    assert sources.open_party(party) is None, "no key was read yet"
+    await sources.cold(tenants[0].pk)
+    assert sources.open_party(party).number == NUMBER
+    assert not sources.keys_wanted(party)
+
+
+async def test_a_party_that_came_before_its_key_is_opened_when_the_key_is_known(feed, daemon, source, world):
+    """The key is read beside the stream, which waits for nothing."""
+    source.stored = world.open()
+    feed.start()
+    await eventually(lambda: feed.loaded)
+    source.unknown_keys = {9}
+    call = world.arrive()
+    party = log_table.Party(
+        tenant=world.tenant, party=call.party, key=9, sealed=NUMBER.encode(), digest=b"", shard="0"
+    )
+    await daemon.say([party, *world.entries[-2:]])
+    await eventually(lambda: call.party in feed.replica.names.parties)
+    assert feed.replica.names.parties[call.party].number == NUMBER
+    assert source.keys_learned == 1
