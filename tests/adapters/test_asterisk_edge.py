@@ -173,17 +173,20 @@ async def test_ari_variables_call_no_function_that_runs_or_reads(
 ) -> None:
     work, ari = Work(server), Ari(server, http)
     before = work.seen()
-    base, headers = f"{server.asterisk.ari}/ari/asterisk/variable", ari._headers
-    for name in (*FUNCTIONS, f"SHELL(touch {tmp_path}/x)"):
-        async with http.get(base, params={"variable": name}, headers=headers) as answer:
-            text = await answer.text()
-            assert answer.status >= 400 or '"value":""' in text, (name, answer.status, text)
-        written = {"variable": name.replace("/etc/passwd", f"{tmp_path}/x"), "value": "x"}
-        async with http.post(base, params=written, headers=headers) as answer:
-            await answer.read()
+    place = {"context": "murima-announce", "extension": "s", "priority": "1"}
+    made: Any = await ari.ask("POST", "channels", endpoint="Local/s@murima-announce/n", **place)
+    base, headers = f"{server.asterisk.ari}/ari", ari._headers
+    for where in ("asterisk/variable", f"channels/{made['id']}/variable"):
+        for name in (*FUNCTIONS, f"SHELL(touch {tmp_path}/x)"):
+            async with http.get(f"{base}/{where}", params={"variable": name}, headers=headers) as answer:
+                text = await answer.text()
+                assert answer.status >= 400 or '"value":""' in text, (where, name, answer.status, text)
+            written = {"variable": name.replace("/etc/passwd", f"{tmp_path}/x"), "value": "x"}
+            async with http.post(f"{base}/{where}", params=written, headers=headers) as answer:
+                await answer.read()
     assert not left(tmp_path) and work.seen() == before
-    async with http.get(base, params={"variable": "EPOCH"}, headers=headers) as answer:
-        assert answer.status == 200
+    said: Any = await ari.ask("GET", f"channels/{made['id']}/variable", variable="STRFTIME(0,UTC,%Y)")
+    assert said["value"] == "1970", "functions are asked, and those that do harm are not there"
 
 
 async def test_http_serves_ari_and_our_sockets_and_nothing_else(
