@@ -168,7 +168,7 @@ def refused(answer: Any) -> None:
     assert answer.status_code == 503, answer.content
     said = answer.json()
     assert said["code"] == "unavailable" and "files are kept" in said["detail"] and "Retry-After" in answer
-    assert not {"s3", "127.0.0.1", BUCKET, "AKIA"} & set(json.dumps(said).lower().split())
+    assert not [word for word in ("127.0.0.1", BUCKET, "AKIA", "boto") if word in json.dumps(said)]
 
 
 @pytest.mark.parametrize("away", ["gone", "hanging"])

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -79,7 +81,10 @@ def _bring(tar: tarfile.TarFile, member: tarfile.TarInfo, tenant_id: str) -> lis
     name = f"{tenant_id}/{member.name}"
     if _or_exit(lambda: storage.exists(name)):
         return []
-    _or_exit(lambda: storage.save(name, File(content)))
+    # A copy: a member's file shows the length of the whole archive to whoever asks its descriptor.
+    with tempfile.SpooledTemporaryFile(max_size=1 << 20) as body:
+        shutil.copyfileobj(content, body)
+        _or_exit(lambda: storage.save(name, File(body)))
     return [(storage, name)]
 
 
