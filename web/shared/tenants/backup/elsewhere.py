@@ -13,6 +13,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,14 +30,14 @@ _PLAIN = re.compile(r"[a-z][a-z0-9_-]{0,31}/[0-9a-f-]{36}")
 def present(tenant_id: str) -> Iterator[tuple[str, Storage]]:
     """(area/uuid, storage) of everything that the tenant has elsewhere."""
     for area, storage in sorted(files.elsewhere().items()):
-        _, names = _or_exit(lambda s=storage, a=area: s.listdir(f"{tenant_id}/{a}"))
+        _, names = _or_exit(partial(storage.listdir, f"{tenant_id}/{area}"))
         yield from ((f"{area}/{name}", storage) for name in sorted(names))
 
 
 def add(tar: tarfile.TarFile, tenant_id: str) -> None:
     for name, storage in present(tenant_id):
         try:
-            with _or_exit(lambda s=storage, n=name: s.open(f"{tenant_id}/{n}")) as file:
+            with _or_exit(partial(storage.open, f"{tenant_id}/{name}")) as file:
                 member = tarfile.TarInfo(name)
                 member.size = file.seek(0, io.SEEK_END)
                 file.seek(0)
@@ -79,12 +80,12 @@ def _bring(tar: tarfile.TarFile, member: tarfile.TarInfo, tenant_id: str) -> lis
         )
     storage = files.elsewhere()[member.name.partition("/")[0]]
     name = f"{tenant_id}/{member.name}"
-    if _or_exit(lambda: storage.exists(name)):
+    if _or_exit(partial(storage.exists, name)):
         return []
     # A copy: a member's file shows the length of the whole archive to whoever asks its descriptor.
     with tempfile.SpooledTemporaryFile(max_size=1 << 20) as body:
         shutil.copyfileobj(content, body)
-        _or_exit(lambda: storage.save(name, File(body)))
+        _or_exit(partial(storage.save, name, File(body)))
     return [(storage, name)]
 
 
@@ -94,7 +95,7 @@ def forget_others(source: Path, tenant_id: str) -> None:
         kept = {member.name for member in tar}
     for name, storage in list(present(tenant_id)):
         if name not in kept:
-            _or_exit(lambda s=storage, n=name: s.delete(f"{tenant_id}/{n}"))
+            _or_exit(partial(storage.delete, f"{tenant_id}/{name}"))
 
 
 def _or_exit(ask: Callable[[], Found]) -> Found:
