@@ -45,7 +45,7 @@ bench: setup ## The benchmarks of the README; ARGS=--quick for a short run
 
 lock: ## Resolve every dependency anew: Python, Debian
 	@$(BIN)/python -m pip install -q pip-tools
-	@for name in base dev; do (cd requirements && ../$(BIN)/python -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host --generate-hashes -o $$name.txt $$name.in); done
+	@for name in base s3 dev; do (cd requirements && ../$(BIN)/python -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-trusted-host --generate-hashes -o $$name.txt $$name.in); done
 	@$(DEV) lock
 
 help: ## This list

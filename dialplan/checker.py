@@ -2,7 +2,8 @@
 
 Checked is the text of extensions files: no application or function that runs a program, reads a file or
 calls out; nothing that an outsider sends (dialled number, caller id) used without FILTER; no open-ended
-pattern where outsiders enter; every Goto leads somewhere. A finding says line, rule and why.
+pattern where outsiders enter; every Goto leads somewhere, and one whose target is worked out in the call asks
+first whether it is there; a clock is read in a zone that is known. A finding says line, rule and why.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+
+from dialplan.hours import plain_zone
 
 FORBIDDEN_APPLICATIONS = frozenset(
     {
@@ -35,6 +38,10 @@ _GENERATED = re.compile(r"fb-[0-9a-f]{16}|murima-fallback")
 _EXTEN = re.compile(r"exten\s*=>?\s*([^,]+),([^,]+),(.*)", re.IGNORECASE)
 _SAME = re.compile(r"same\s*=>?\s*([^,]+),(.*)", re.IGNORECASE)
 _GOTO = re.compile(r"(?:Goto\(|\?|:)([A-Za-z0-9_-]+),s,1", re.IGNORECASE)
+_NEAR = re.compile(r"(?:Goto\(|\?|:)([A-Za-z0-9]+),1(?![0-9])", re.IGNORECASE)
+_COMPUTED = re.compile(r"(?:Goto\(|\?)([A-Za-z0-9_,-]*\$\{[^?]*),1\)\s*$", re.IGNORECASE)
+_ASKED = re.compile(r"GotoIf\(\$\{DIALPLAN_EXISTS\(([^()]*),1\)\}\?", re.IGNORECASE)
+_ZONE = re.compile(r"STRFTIME\([^,()]*,([^,()]*),", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,8 @@ def check(
     """
     found: list[Finding] = []
     contexts, targets, current = set(known), [], ""
+    extensions: set[tuple[str, str]] = set()
+    near: list[tuple[int, str, str]] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.split(";")[0].strip()
         if section := re.fullmatch(r"\[([^\]]+)\](?:\(.*\))?", line):
@@ -68,11 +77,21 @@ def check(
             found.append(Finding(line=number, rule="exec", text="#exec runs a program"))
         elif line:
             found += _check_line(number, line, current, set(public))
+            extensions.add((current, _parts(line)[0]))
             targets += [(number, target) for target in _GOTO.findall(line)]
-    return found + [
-        Finding(line=number, rule="goto", text=f"there is no context {target}")
-        for number, target in targets
-        if target not in contexts
+            near += [(number, current, target) for target in _NEAR.findall(line)]
+    return [
+        *found,
+        *(
+            Finding(line=number, rule="goto", text=f"there is no context {target}")
+            for number, target in targets
+            if target not in contexts
+        ),
+        *(
+            Finding(line=number, rule="goto", text=f"there is no extension {target} here")
+            for number, context, target in near
+            if (context, target) not in extensions
+        ),
     ]
 
 
@@ -93,7 +112,20 @@ def _check_line(number: int, line: str, context: str, public: set[str]) -> list[
             wrong("function", f"{function} is not allowed")
     if _OUTSIDE.search(_FILTERED.sub("", step)):
         wrong("unfiltered", "what an outsider sends is used without FILTER")
+    if not _leads_somewhere(step, context):
+        wrong("goto", "a target that is worked out in the call, and DIALPLAN_EXISTS was not asked for it")
+    for zone in _ZONE.findall(step):
+        if not plain_zone(zone):
+            wrong("zone", "a clock is read in a zone that is not known here")
     return found
+
+
+def _leads_somewhere(step: str, context: str) -> bool:
+    """Whether the target of a Goto is written down, or was asked for in the same step."""
+    computed, asked = _COMPUTED.search(step), _ASKED.search(step)
+    if computed is None:
+        return True
+    return asked is not None and asked.group(1) in (computed.group(1), f"{context},{computed.group(1)}")
 
 
 def _parts(line: str) -> tuple[str, str]:

@@ -7,6 +7,8 @@ left out (and listed) when they do not fit, because one bad row must not take th
 A diverted caller of a queue enters app_queue. The queue has no members of its own: the agents' phones
 are added when a caller is diverted and taken out when the last one has left, so that app_queue follows
 no phone's state in ordinary times. Callers are counted with GROUP, which ends with the channel.
+
+A queue that keeps hours begins with them (hours.py): whoever comes outside of them hears the announcement.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from dialplan import hours
 from telephony.contract.ids import QueueId, TenantId
 from telephony.contract.policy import FallbackKind, InboundNumber, Policy, QueuePolicy
 from telephony.contract.roster import RosterRow
@@ -51,12 +54,14 @@ def compile_fallback(policies: Iterable[Policy], roster: Iterable[RosterRow]) ->
     queues: dict[str, str] = {}
     for policy in sorted(policies, key=lambda p: p.manifest.tenant):
         tenant = policy.manifest.tenant
-        for queue_id, queue in sorted(policy.queues.items()):
+        for place, (queue_id, queue) in enumerate(sorted(policy.queues.items())):
             name = name_of(tenant, queue_id)
             phones = members.get((tenant, queue_id), ())
             if queue.fallback is FallbackKind.QUEUE and phones:
                 queues[name] = _queue_section(name, queue)
                 contexts[name] = _queue_context(name, queue, phones)
+                if wrong := _problem_of_hours(queue):
+                    left_out.append(f"{tenant} hours of queue {place}: the calendar {wrong}")
             else:
                 contexts[name] = _announcement_context(name)
         for position, number in enumerate(policy.manifest.numbers):
@@ -70,6 +75,10 @@ def compile_fallback(policies: Iterable[Policy], roster: Iterable[RosterRow]) ->
         queues="; Generated; do not edit.\n" + "".join(text for _, text in sorted(queues.items())),
         left_out=tuple(left_out),
     )
+
+
+def _problem_of_hours(queue: QueuePolicy) -> str:
+    return "" if queue.hours is None else hours.problem(queue.hours)
 
 
 def _problem(number: InboundNumber, policy: Policy, entries: dict[str, str]) -> str:
@@ -107,12 +116,18 @@ def _announcement_context(name: str) -> str:
 
 def _queue_context(name: str, queue: QueuePolicy, phones: tuple[tuple[int, str], ...]) -> str:
     wait = _between("wait", queue.max_wait_seconds)
-    lines = ["", f"[{name}]", "exten => s,1,Answer()", f" same => n,Set(GROUP(fallback)={name})"]
+    lines, start = ["", f"[{name}]"], "s"
+    if queue.hours is not None and not hours.problem(queue.hours):
+        lines += hours.steps(name, queue.hours)
+        start = hours.OPEN
+    lines += [f"exten => {start},1,Answer()", f" same => n,Set(GROUP(fallback)={name})"]
     lines += [f" same => n,AddQueueMember({name},PJSIP/{phone},{penalty})" for penalty, phone in phones]
     lines += [
         f" same => n,Queue({name},,,,{wait})",
         " same => n,Goto(murima-announce,s,1)",
-        f"exten => h,1,GotoIf($[${{GROUP_COUNT({name}@fallback)}} > 1]?done)",
+        # Who hung up before they were counted must not take the phones from those who wait.
+        f'exten => h,1,GotoIf($["${{GROUP(fallback)}}" != "{name}"]?done)',
+        f" same => n,GotoIf($[${{GROUP_COUNT({name}@fallback)}} > 1]?done)",
         *(f" same => n,RemoveQueueMember({name},PJSIP/{phone})" for _, phone in phones),
         " same => n(done),NoOp()",
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from config import storage
 from config.env import BASE, KIND, database, env, required
 from config.env import HOME as HOME
 
@@ -203,15 +204,7 @@ WHITENOISE_ROOT = UI_ROOT if UI_ROOT.is_dir() else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    # Names begin with the tenant: see web/tenant/documents/storage.py.
-    "documents": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {
-            "location": HOME / "data" / "tenants",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
-        },
-    },
+    "documents": storage.documents(),
 }
 DOCUMENT_MAX_BYTES: int = env.int("MURIMA_DOCUMENT_MAX_BYTES", default=25_000_000)
 # A command that reads a file on standard input: 0 clean, 1 infected; see web/tenant/documents/scanning.py.
@@ -359,6 +352,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "options": {"expires": 30},
     },
     "documents.sweep": {"task": "documents.sweep", "schedule": 60.0, "options": {"expires": 60}},
+    "documents.orphans": {"task": "documents.orphans", "schedule": 86400.0},
     "events.sweep": {"task": "events.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "workflows.sweep": {"task": "workflows.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "workflows.housekeeping": {"task": "workflows.housekeeping", "schedule": 3600.0},

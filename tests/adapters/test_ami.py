@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from telephony.adapters.ami import link as link_module
 from telephony.adapters.ami.actions import Ping, QueueStatus, Redirect, Refused, fields
@@ -20,6 +22,24 @@ def test_hostile_values_are_refused(hostile: str) -> None:
         fields(Redirect(channel=hostile, context="murima-return"))
     with pytest.raises(Refused):
         fields(Redirect(channel="PJSIP/trunk-00000001", context=hostile))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=200), min_size=3, max_size=3))
+def test_whatever_a_value_is_one_action_leaves_or_none(texts: list[str]) -> None:
+    channel, context, extension = texts
+    for action in (
+        Redirect(channel=channel, context="murima-return"),
+        Redirect(channel="PJSIP/trunk-1", context=context, extension="s"),
+        Redirect(channel="PJSIP/trunk-1", context="murima-return", extension=extension),
+    ):
+        try:
+            sent = fields(action)
+        except Refused:
+            continue
+        wire = "".join(f"{name}: {value}\r\n" for name, value in sent.items()) + "\r\n"
+        assert wire.isascii() and len(wire.splitlines()) == len(sent) + 1
+        assert wire.lower().count("action:") == 1 and len(wire) < 1000
 
 
 def test_actions_are_what_ami_expects() -> None:

@@ -33,6 +33,14 @@ def test_what_is_shipped_is_clean():
         ("Set(X=${FILTER(0-9,${EXTEN})}${EXTEN})", "unfiltered"),
         ("Set(X=${PJSIP_HEADER(read,From)})", "unfiltered"),
         ("Goto(nowhere,s,1)", "goto"),
+        ("Goto(20261225,1)", "goto"),
+        ("GotoIf($[1 > 0]?open,1)", "goto"),
+        ("Goto(${MURIMA_CLOCK:0:8},1)", "goto"),
+        ("GotoIf(${DIALPLAN_EXISTS(b,${X},1)}?${X},1)", "goto"),
+        ("GotoIf(${DIALPLAN_EXISTS(a,${Y},1)}?${X},1)", "goto"),
+        ("GotoIf($[1]?b,${X},1)", "goto"),
+        ("Set(X=${STRFTIME(,Mars/Olympus,%H%M)})", "zone"),
+        ("Set(X=${STRFTIME(,${ZONE},%H%M)})", "zone"),
     ],
 )
 def test_a_bad_step_is_found(step, rule):
@@ -49,6 +57,11 @@ def test_open_patterns_are_refused_where_outsiders_enter(pattern):
 
 def test_filtered_input_and_comments_pass():
     assert check("[a]\n; System(x) ${EXTEN}\nexten => s,1,Set(X=${FILTER(0-9,${EXTEN})})\n") == []
+
+
+def test_a_computed_target_that_was_asked_for_and_a_known_zone_pass():
+    steps = "GotoIf(${DIALPLAN_EXISTS(a,${X},1)}?${X},1)\n same => n,Goto(s,1)"
+    assert check(f"[a]\nexten => s,1,{steps}\n same => n,Set(X=${{STRFTIME(,Europe/Berlin,%H)}})\n") == []
 
 
 def test_exec_and_foreign_names_in_generated_files():

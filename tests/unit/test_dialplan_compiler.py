@@ -9,9 +9,11 @@ import pytest
 from dialplan.checker import check
 from dialplan.compiler import compile_fallback, name_of
 from dialplan.publish import install
+from telephony.contract.hours import ALWAYS, Calendar
 from telephony.contract.ids import AgentId, Endpoint, NumberId, QueueId, TenantId
 from telephony.contract.policy import FallbackKind, InboundNumber, Manifest, Policy, QueuePolicy
 from telephony.contract.roster import Device, DeviceKind, RosterRow
+from tests.fakes.dialplan_walk import contexts_of
 
 TENANT = TenantId("t_aaaaaaaaaaaa")
 QUEUE = QueueId("11111111-1111-4111-8111-111111111111")
@@ -20,9 +22,12 @@ HOSTILE = "x\n[murima-gate]\nexten => s,1,System(rm)"
 
 
 def policy(
-    dialled: str = "+254700000001", kind: FallbackKind = FallbackKind.QUEUE, name: str = "Sales"
+    dialled: str = "+254700000001",
+    kind: FallbackKind = FallbackKind.QUEUE,
+    name: str = "Sales",
+    calendar: Calendar | None = None,
 ) -> Policy:
-    queue = QueuePolicy(queue=QUEUE, name=name, ring_seconds=15, fallback=kind)
+    queue = QueuePolicy(queue=QUEUE, name=name, ring_seconds=15, fallback=kind, hours=calendar)
     number = InboundNumber(number=NumberId("n"), trunk="trunk", dialled=dialled, queue=QUEUE)
     manifest = Manifest(tenant=TENANT, version=1, queues=((QUEUE, "h"),), numbers=(number,))
     return Policy(hash="h", manifest=manifest, queues={QUEUE: queue})
@@ -67,6 +72,30 @@ def test_what_people_type_never_reaches_the_text():
     result = compile_fallback([policy(name=HOSTILE)], [agent("d0\nexten")])
     assert "System" not in result.extensions + result.queues
     assert check(result.extensions, generated=True, known=("murima-announce",)) == []
+
+
+@pytest.mark.parametrize(
+    "calendar",
+    [
+        Calendar("Mars/Olympus", ALWAYS.weekly),
+        Calendar("UTC,%s)}\nexten => s,1,System(x)", ALWAYS.weekly),
+        Calendar("../UTC", ALWAYS.weekly),
+        Calendar("UTC", ((),) * 6),
+        Calendar("UTC", ((),) * 7, (("2026-12-25,1,System(x)", ()),)),
+        Calendar("UTC", ((),) * 7, (("2026-02-30", ()),)),
+        Calendar("UTC", (((60, 2000),),) * 7),
+    ],
+)
+def test_hours_that_cannot_be_said_leave_the_queue_open_and_are_told(calendar):
+    result = compile_fallback([policy(calendar=calendar)], [agent()])
+    assert len(result.left_out) == 1 and calendar.zone not in result.left_out[0]
+    assert result.extensions == compile_fallback([policy()], [agent()]).extensions
+
+
+def test_whoever_was_not_counted_takes_no_phone_from_the_line():
+    name = name_of(TENANT, QUEUE)
+    steps = contexts_of(compile_fallback([policy()], [agent()]).extensions)[name]["h"]
+    assert steps[0] == f'GotoIf($["${{GROUP(fallback)}}" != "{name}"]?done)'
 
 
 def test_the_order_of_the_input_does_not_matter():

@@ -532,3 +532,22 @@ def test_who_runs_the_platform_must_have_one_where_the_deployment_says_so(tenant
 
 def test_recovery_codes_have_eighty_bits():
     assert len(recovery.ALPHABET) == 32 and recovery.GROUPS * recovery.GROUP * 5 == 80
+
+
+def test_a_new_password_by_mail_does_not_walk_around_the_factor(make_user, api, clock):
+    from tests.web.test_accounts_invitations import send_all, token_in
+
+    user = make_user("agent")
+    _, secret, _ = with_totp(api, user, clock)
+    assert api().post(f"{AUTH}password/reset/", {"email": user.email}).status_code == 202
+    fresh = "an entirely different sentence"
+    body = {"token": token_in(send_all()[0]), "new_password": fresh}
+    assert api().post(f"{AUTH}password/reset/confirm/", body).status_code == 204
+    client = api()
+    half = client.post(SESSION, {"email": user.email, "password": fresh})
+    assert half.status_code == 200 and half.json()["mfa_required"] is True, half.content
+    assert client.get(ME).status_code == 401, "the password alone opens nothing"
+    clock.pass_by(30)
+    note = half.json()["mfa"]["state"]
+    done = client.post(STEP, {"state": note, "method": "totp", "code": clock.code(secret)})
+    assert done.status_code == 200 and client.get(ME).status_code == 200, done.content

@@ -240,6 +240,25 @@ def test_production_does_not_start_without_its_secrets():
     assert done.returncode != 0 and "MURIMA_SECRET_KEY is not set" in done.stderr
 
 
+def test_productions_cookies_belong_to_one_host_and_its_check_is_content():
+    secrets = dict.fromkeys(("MURIMA_SECRET_KEY", "MURIMA_ASK_KEY"), "c" * 50 + "anary1234567")
+    program = (
+        "import django, json; from django.conf import settings as s; django.setup();"
+        "print(json.dumps({n: getattr(s, n) for n in dir(s) if 'COOKIE' in n and n.isupper()}, default=str))"
+    )
+    environment = {**os.environ, **secrets, "MURIMA_ENV": "production",
+                   "DJANGO_SETTINGS_MODULE": "config.settings.prod"}  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], cwd=BASE, env=environment, capture_output=True,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    for kind in ("SESSION", "CSRF"):
+        assert said[f"{kind}_COOKIE_NAME"].startswith("__Host-") and said[f"{kind}_COOKIE_SECURE"] is True
+        assert said[f"{kind}_COOKIE_DOMAIN"] is None and said[f"{kind}_COOKIE_PATH"] == "/"
+        assert said[f"{kind}_COOKIE_SAMESITE"] in ("Lax", "Strict")
+    assert said["SESSION_COOKIE_HTTPONLY"] is True
+
+
 # --- tasks -------------------------------------------------------------------------------------------------
 
 

@@ -380,3 +380,26 @@ def test_threads_that_nest_contexts_always_see_their_own(django_db_setup):
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, [TENANTS[n % 2][0] for n in range(4)])) == [0, 0, 0, 0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_model_has_one_content_type_whoever_asks_first(tenants):
+    """Django remembers content types for the whole process: they must be the same in every tenant."""
+    from django.contrib.contenttypes.models import ContentType
+
+    models = [model for model in apps.get_models() if model._meta.managed]
+
+    def ids(tenant_id: str) -> list[int]:
+        try:
+            with tenant_context(tenant_id):
+                return [found.pk for found in ContentType.objects.get_for_models(*models).values()]
+        finally:
+            connection.close()
+
+    ContentType.objects.clear_cache()
+    with ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(ids, [tenants[n % 2].pk for n in range(200)]))
+    assert len(set(map(tuple, map(sorted, told)))) == 1 and len(set(told[0])) == len(models)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'django_content_type'")
+        assert cursor.fetchall() == [("public",)]

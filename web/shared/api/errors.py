@@ -24,6 +24,7 @@ from rest_framework.views import set_rollback
 
 from web.shared.api import problems
 from web.shared.api.problems import FieldError, Problem
+from web.shared.core.files import StorageAway
 
 log = structlog.get_logger("murima.api")
 
@@ -63,6 +64,8 @@ def as_problem(error: BaseException) -> Problem:
     if isinstance(error, rest.Throttled):
         wait = str(math.ceil(getattr(error, "wait", None) or 1))
         return problems.Throttled(headers={"Retry-After": wait})
+    if isinstance(error, StorageAway):
+        return problems.Unavailable(str(error))
     for kind, problem in _PLAIN:
         if isinstance(error, kind):
             return problem()

@@ -6,6 +6,10 @@ given raises ValueError.
 
     MURIMA_HOME/data/tenants/<tenant>/<area>/<uuid>[/<part>]
 
+An area may lie elsewhere: in a storage of Django's that has the area's name and is no folder (a bucket of
+S3). The names there are the same, beginning with the tenant; `elsewhere` tells such areas to whoever counts,
+backs up or restores, and StorageAway is what all of them raise when they cannot.
+
 A signed URL is `/api/v1/<area>/files/<token>/`; the area's app answers that path with a view that calls
 `verify`. The token is bound to tenant, area, id, part and expiry and names the user to whom it was given: the
 view asks nobody to sign in, but must look whether that user still belongs here and may see the thing.
@@ -21,6 +25,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core import signing
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from web.shared.tenants.ids import as_tenant_id
 
@@ -29,6 +34,19 @@ UPLOADS = "uploads"
 """The area of request bodies on their way to something else; see `forget_uploads`."""
 UPLOAD_SECONDS = 3600
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class StorageAway(OSError):
+    """Where files lie elsewhere, somebody does not answer, or not us; nothing was kept or lost."""
+
+    def __init__(self) -> None:
+        super().__init__("Where files are kept does not answer. Nothing was changed; try again soon.")
+
+
+def elsewhere() -> dict[str, Storage]:
+    """Area → storage, of the areas whose files lie on no disk of ours."""
+    named = {name: storages[name] for name in storages.backends}
+    return {name: one for name, one in named.items() if not isinstance(one, FileSystemStorage)}
 
 
 class BadToken(Exception):

@@ -7,6 +7,7 @@ class DocumentsConfig(AppConfig):
 
     def ready(self) -> None:
         from web.shared.core import entities, erasure, timeline
+        from web.shared.tenants import usage
         from web.tenant.documents import personal, queries
         from web.tenant.documents.permissions import DOCUMENTS_VIEW
 
@@ -23,3 +24,4 @@ class DocumentsConfig(AppConfig):
         erasure.eraser("documents", personal.erase)
         erasure.exporter("documents", personal.export)
         erasure.merger("documents", personal.move, personal.undo)
+        usage.counts_elsewhere(queries.bytes_elsewhere)

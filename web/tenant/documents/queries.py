@@ -11,12 +11,13 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from web.shared.accounts.registry import Scope
-from web.shared.core import entities, timeline
+from web.shared.core import entities, files, timeline
 from web.shared.core.viewer import Viewer
+from web.tenant.documents import storage
 from web.tenant.documents.choices import AccessType
 from web.tenant.documents.models import Document, DocumentAccess, DocumentVersion
 from web.tenant.documents.permissions import DOCUMENTS_EDIT, DOCUMENTS_VIEW
@@ -65,11 +66,12 @@ def version_of(document: Document, number: int | None) -> DocumentVersion | None
     return rows.filter(number=number if number is not None else document.version).first()
 
 
-def bytes_used() -> int:
-    """Bytes of all versions in this tenant."""
-    from django.db.models import Sum
-
-    return int(DocumentVersion.objects.aggregate(total=Sum("size"))["total"] or 0)
+def bytes_elsewhere() -> int:
+    """Bytes of all versions of this tenant that were not erased, when they lie on no disk of ours."""
+    if storage.AREA not in files.elsewhere():
+        return 0
+    kept = DocumentVersion.objects.exclude(file_path="")
+    return int(kept.aggregate(total=Sum("size"))["total"] or 0)
 
 
 def _entries(

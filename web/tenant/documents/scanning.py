@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from web.shared.core import audit, events
 from web.shared.core.actor import system
+from web.shared.core.files import StorageAway
 from web.shared.core.tasks import wake
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.documents import storage
@@ -52,7 +53,10 @@ def scan(version_id: uuid.UUID) -> str:
     version = DocumentVersion.objects.filter(pk=version_id, scan_status=ScanStatus.PENDING).first()
     if version is None:
         return ""
-    verdict = _ask(version)
+    try:
+        verdict = _ask(version)
+    except StorageAway:
+        return ScanStatus.PENDING.value  # says nothing about the file, and counts as no try
     with transaction.atomic():
         locked = DocumentVersion.objects.select_for_update().get(pk=version_id)
         if locked.scan_status != ScanStatus.PENDING:
@@ -88,6 +92,8 @@ def _ask(version: DocumentVersion) -> ScanStatus | None:
                 command, input=file.read(), capture_output=True, check=False,
                 timeout=settings.DOCUMENT_SCAN_SECONDS,
             )  # fmt: skip
+    except StorageAway:
+        raise
     except (OSError, subprocess.TimeoutExpired) as error:
         logger.warning("scanner_failed", error=type(error).__name__)
         return None

@@ -7,6 +7,7 @@ people gave to files are cleaned here: no path, no control or direction characte
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 import uuid
@@ -23,6 +24,7 @@ from web.shared.accounts.queries import people_of
 from web.shared.core import audit, events
 from web.shared.core import services as base
 from web.shared.core.actor import Actor
+from web.shared.core.files import StorageAway
 from web.shared.core.ids import uuid7
 from web.shared.tenants.context import current_tenant_id
 from web.shared.tenants.quotas import quota_check
@@ -179,4 +181,5 @@ class _bytes_go_when_it_fails:  # noqa: N801 - reads as what it does
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            storage.remove(self._path)
+            with contextlib.suppress(StorageAway):  # then they are swept
+                storage.remove(self._path)

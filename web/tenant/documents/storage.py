@@ -1,13 +1,15 @@
 """Where the bytes lie: Django's storage "documents", a folder or S3, under names that we generate.
 
 A name is `<tenant>/documents/<uuid>`: it says whose it is and nothing else. Nothing from outside becomes part
-of it, so there is nothing to traverse; `_checked` refuses whatever does not have exactly that form.
+of it, so there is nothing to traverse; `_checked` refuses whatever does not have exactly that form. A bucket
+that does not answer raises StorageAway, in a time that ends.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from django.core.files import File
@@ -15,6 +17,7 @@ from django.core.files.storage import Storage, storages
 
 from web.shared.tenants.context import current_tenant_id
 
+AREA = "documents"
 _NAME = re.compile(r"t_[a-z0-9]{12}/documents/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -39,6 +42,24 @@ def remove(name: str) -> None:
         _storage().delete(_checked(name))
 
 
+def names() -> set[str]:
+    """The names of everything that this tenant has here."""
+    folder = f"{current_tenant_id()}/{AREA}"
+    try:
+        _, files = _storage().listdir(folder)
+    except FileNotFoundError:
+        return set()
+    return {name for name in (f"{folder}/{file}" for file in files) if _NAME.fullmatch(name)}
+
+
+def written_before(name: str, moment: datetime) -> bool:
+    """Whether the bytes are there and older than `moment`."""
+    try:
+        return bool(_storage().get_modified_time(_checked(name)) < moment)
+    except FileNotFoundError:
+        return False
+
+
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name) or not name.startswith(f"{current_tenant_id()}/"):
         raise ValueError("not the name of a document of this tenant")
@@ -46,4 +67,4 @@ def _checked(name: str) -> str:
 
 
 def _storage() -> Storage:
-    return storages["documents"]
+    return storages[AREA]

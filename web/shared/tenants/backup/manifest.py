@@ -44,7 +44,7 @@ class Manifest:
     """A fingerprint, to refuse a deployment that could open nothing of it."""
     tenants: list[TenantPart] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
-    """Storages whose files lie on no disk of ours (S3): not in here, and to be backed up where they are."""
+    """In backups of earlier releases: storages whose files are not in here."""
     platform_tables: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT

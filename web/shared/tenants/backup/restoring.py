@@ -28,7 +28,7 @@ from web.shared.core.actor import Actor
 from web.shared.core.exits import Code, Exit
 from web.shared.core.files import tenant_root
 from web.shared.tenants import erasures, schemas
-from web.shared.tenants.backup import clocks, servers
+from web.shared.tenants.backup import clocks, elsewhere, servers
 from web.shared.tenants.backup import manifest as papers
 from web.shared.tenants.backup.manifest import Manifest, TenantPart
 from web.shared.tenants.backup.saving import anchors
@@ -89,11 +89,13 @@ def restore_tenant(root: Path, part: TenantPart, *, actor: Actor, replace: bool)
         )  # fmt: skip
         undo.append(_set_files_aside(part.id))
         _files(root / part.id / "files.tar", tenant_root(part.id))
+        undo.append(elsewhere.restore(root / part.id / "files.tar", part.id))
         status = _shared_rows(root, part)
     except BaseException:
         for back in reversed(undo):
             back()
         raise
+    elsewhere.forget_others(root / part.id / "files.tar", part.id)
     erased = _finish(root, part, status, actor)
     _forget_aside(part.id)
     return Restored(part.id, part.slug, erased)
@@ -195,7 +197,8 @@ def _files(source: Path, target: Path) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tarfile.open(source) as tar:
         for member in tar:
-            _file(tar, member, target)
+            if not elsewhere.takes(member.name):
+                _file(tar, member, target)
     for path in [target, *target.rglob("*")]:
         path.chmod(0o700 if path.is_dir() else 0o600)
 

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.core.files.storage import FileSystemStorage, storages
 from django.utils import timezone
 from psycopg import sql
 
 from web.shared.core.exits import Code, Exit
 from web.shared.core.files import tenant_root
 from web.shared.tenants import erasures
+from web.shared.tenants.backup import elsewhere, servers
 from web.shared.tenants.backup import manifest as papers
-from web.shared.tenants.backup import servers
 from web.shared.tenants.backup.manifest import Manifest, TenantPart
 from web.shared.tenants.backup.tables import Rows, Shared
 from web.shared.tenants.versions import SchemaVersion, public_version
@@ -53,7 +52,6 @@ def _fill(root: Path, tenants: list[SchemaVersion], everything: bool) -> Manifes
             postgresql=link.info.server_version,
             public_version=public_version().version,
             master_key=papers.master_key_fingerprint(),
-            elsewhere=_elsewhere(),
         )
         for tenant in tenants:
             made.tenants.append(_tenant(root, link, shared, snapshot, tenant))
@@ -91,7 +89,7 @@ def _tenant(
     for rows in [*shared.of_tenant(), *shared.of_users()]:
         part.tables[rows.table] = shared.columns(rows.table)
         part.rows[rows.table] = _copy_out(link, shared, rows, values, folder)
-    _files(tenant_root(tenant.id), root / tenant.id / "files.tar")
+    _files(tenant.id, root / tenant.id / "files.tar")
     if anchors(tenant.id).is_file():
         shutil.copyfile(anchors(tenant.id), root / tenant.id / "anchors.jsonl")
     return part
@@ -119,7 +117,8 @@ def _copy_out(
         return max(cursor.rowcount, 0)
 
 
-def _files(source: Path, target: Path) -> None:
+def _files(tenant_id: str, target: Path) -> None:
+    source = tenant_root(tenant_id)
     with tarfile.open(target, "w") as tar:
         if source.is_dir():
             for path in sorted(source.rglob("*")):
@@ -128,10 +127,7 @@ def _files(source: Path, target: Path) -> None:
                         tar.add(path, arcname=str(path.relative_to(source)), recursive=False)
                     except FileNotFoundError:
                         continue  # erased while we were at it
-
-
-def _elsewhere() -> list[str]:
-    return sorted(name for name in storages.backends if not isinstance(storages[name], FileSystemStorage))
+        elsewhere.add(tar, tenant_id)
 
 
 def _ledger(root: Path, tenants: set[str]) -> None:

@@ -34,11 +34,7 @@ class Command(BaseCommand):
             "tenants": [one.id for one in made.tenants],
             "files": len(made.files),
             "bytes": size,
-            "elsewhere": made.elsewhere,
         }
-        if made.elsewhere:
-            names = ", ".join(made.elsewhere)
-            self.stderr.write(f"Files of these storages are not in the backup: {names}.")
         self.stdout.write(
             json.dumps(said)
             if options["json"]
