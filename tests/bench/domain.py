@@ -2,6 +2,7 @@
 
     python -m tests.bench.domain                 the whole (about ten minutes, most of it filling)
     python -m tests.bench.domain --rows 50000    smaller: cases are a fifth of that
+    python -m tests.bench.domain --home DIR      keep the filled stack there, and use it again the next time
 
 A stack of its own, durable; one web process, asked by one client, one request after another, over HTTP. One
 contact, call and case are made through the API; SQL multiplies their rows with names, numbers and times of
@@ -37,6 +38,7 @@ SLUG = "amani"
 FIRST = ("Achieng", "Baraka", "Chebet", "Daudi", "Esther", "Faraja", "Grace", "Hamisi", "Imani", "Juma")
 LAST = ("Abdi", "Barasa", "Cherono", "Dida", "Ekai", "Fundi", "Gitau", "Hassan", "Irungu", "Jeptoo", "Kamau")
 WORDS = ("school", "violence", "hunger", "custody", "bullying", "exploitation", "health", "shelter", "online")
+RARE = "(n % 5000 = 7)"
 LIST_MS, SEARCH_MS, PHONE_MS = 60.0, 120.0, 5.0
 ASKED = 200
 
@@ -45,8 +47,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=22)
+    parser.add_argument("--home", type=Path, help="where the filled stack is kept; without it, nowhere")
     options = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="murima-bench-"))
+    home = options.home or Path(tempfile.mkdtemp(prefix="murima-bench-"))
+    home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o755)
     stack = Stack(home, {"postgres", "redis", "asterisk", "murima"}, durable=True)
     # The limits protect a deployment from its clients; here the client is the measure.
@@ -56,7 +60,8 @@ def main() -> int:
         rows = asyncio.run(_measure(stack, options.rows, random.Random(options.seed)))
     finally:
         stack.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        if options.home is None:
+            shutil.rmtree(home, ignore_errors=True)
     _report(rows, options.rows)
     return 0
 
@@ -83,6 +88,9 @@ class _Filler:
         self._stack, self._tenant, self._client = stack, tenant, client
 
     async def fill(self, count: int) -> None:
+        if self._sql("SELECT 1 FROM cases_case WHERE case_number LIKE '1999-%' LIMIT 1"):
+            say("filled already")
+            return
         contact = await self._client.post(
             "contacts/", {"first_name": "Zawadi", "last_name": "Zuri", "phone": "+254700999999"}
         )
@@ -102,6 +110,8 @@ class _Filler:
             "email": "'p' || n || '@example.org'", "created_at": ago, "updated_at": ago,
             "name_key": plain,
             "search_text": f"' ' || {plain} || ' p' || n || '@example.org ' || substr({number}, 2)",
+            "legal_hold": RARE, "is_active": f"NOT {RARE}",
+            "preferred_language": f"CASE WHEN {RARE} THEN 'fr' ELSE 'sw' END",
         })  # fmt: skip
         phone = self._sql(
             f"SELECT id FROM contacts_contactphone WHERE contact_id = '{contact['id']}'"
@@ -117,8 +127,9 @@ class _Filler:
             "id": _id("a0"), "party": "NULL", "caller_number": number, "contact_id": _id("c0"),
             "started_at": ago, "created_at": ago, "updated_at": ago,
             "answered_at": f"{ago} + interval '5 seconds'", "ended_at": f"{ago} + interval '95 seconds'",
-            "status": "CASE WHEN n % 5 = 0 THEN 'abandoned' ELSE 'completed' END",
-            "outcome": "CASE WHEN n % 5 = 0 THEN 'abandoned' ELSE 'completed' END",
+            "status": f"CASE WHEN {RARE} THEN 'failed' WHEN n % 5 = 0 THEN 'abandoned' ELSE 'completed' END",
+            "outcome": f"CASE WHEN {RARE} THEN 'failed' WHEN n % 5 = 0 THEN 'abandoned' ELSE 'completed' END",
+            "direction": f"CASE WHEN {RARE} THEN 'outbound' ELSE 'inbound' END",
         })  # fmt: skip
         say(f"filling {count // 5:,} cases")
         words = (
@@ -126,7 +137,12 @@ class _Filler:
         )
         self._multiply("cases_case", case["id"], count // 5, {
             "id": _id("d0"), "case_number": "'1999-' || lpad(n::text, 6, '0')",
-            "title": f"{words} || ' ' || n", "description": words,
+            "title": f"{words} || ' ' || n",
+            # The oldest twentieth shares a word that no newer case has.
+            "description": f"{words} || CASE WHEN n < {count // 100} THEN ' typewriter' ELSE '' END",
+            "due_date": f"CASE WHEN n % 2 = 0 THEN {ago} + interval '30 days' END",
+            "channel": f"CASE WHEN {RARE} THEN 'email' ELSE 'voice' END",
+            "confidentiality": f"CASE WHEN {RARE} THEN 'restricted' ELSE 'normal' END",
             "status": "(ARRAY['open','pending','resolved','closed'])[1 + n % 4]",
             "priority": "(ARRAY['low','medium','high'])[1 + n % 3]", "created_at": ago, "updated_at": ago,
         })  # fmt: skip
@@ -202,6 +218,12 @@ def _asks(client: Client, count: int, draw: random.Random) -> list[tuple[str, fl
     return [
         ("contacts, newest first", LIST_MS, lambda: client.get("contacts/?limit=50")),
         ("contacts, by last name", LIST_MS, lambda: client.get("contacts/?limit=50&sort=last_name")),
+        ("contacts on legal hold, which few are", LIST_MS,
+         lambda: client.get("contacts/?limit=50&legal_hold=true")),
+        ("contacts, inactive, which few are", LIST_MS,
+         lambda: client.get("contacts/?limit=50&is_active=false")),
+        ("contacts of a rare language", LIST_MS,
+         lambda: client.get("contacts/?limit=50&preferred_language=fr")),
         ("contacts of a number", LIST_MS, lambda: client.get(f"contacts/?phone={phone()}")),
         ("contacts, search a name", SEARCH_MS,
          lambda: client.get(f"contacts/?q={draw.choice(FIRST)}%20{draw.choice(LAST)}%20{number()}")),
@@ -212,11 +234,25 @@ def _asks(client: Client, count: int, draw: random.Random) -> list[tuple[str, fl
          lambda: client.get(f"contacts/?q=xyzzy{draw.randrange(1000)}")),
         ("calls, newest first", LIST_MS, lambda: client.get("calls/?limit=50")),
         ("calls, abandoned", LIST_MS, lambda: client.get("calls/?limit=50&status=abandoned")),
+        ("calls, failed, which few are", LIST_MS, lambda: client.get("calls/?limit=50&status=failed")),
+        ("calls, outbound, which few are", LIST_MS, lambda: client.get("calls/?limit=50&direction=outbound")),
+        ("calls, last ended first", LIST_MS, lambda: client.get("calls/?limit=50&sort=-ended_at")),
         ("calls, from a moment on", LIST_MS,
          lambda: client.get(f"calls/?limit=50&started_at[lt]={day()}")),
         ("calls, search a number", SEARCH_MS, lambda: client.get(f"calls/?q={phone()}")),
+        ("calls, search a name", SEARCH_MS,
+         lambda: client.get(f"calls/?q={draw.choice(FIRST)}%20{draw.choice(LAST)}%20{number()}")),
+        ("calls, search a common name", SEARCH_MS, lambda: client.get(f"calls/?q={draw.choice(FIRST)}")),
         ("cases, newest first", LIST_MS, lambda: client.get("cases/?limit=50")),
         ("cases, open and high", LIST_MS, lambda: client.get("cases/?limit=50&status=open&priority=high")),
+        ("cases, restricted, which few are", LIST_MS,
+         lambda: client.get("cases/?limit=50&confidentiality=restricted")),
+        ("cases of a rare channel", LIST_MS, lambda: client.get("cases/?limit=50&channel=email")),
+        ("cases, last due first", LIST_MS, lambda: client.get("cases/?limit=50&sort=-due_date")),
+        ("cases, late by their clocks", LIST_MS, lambda: client.get("cases/?limit=50&sla_state=breached")),
+        ("cases, search a word of old ones", SEARCH_MS, lambda: client.get("cases/?q=typewriter")),
+        ("cases, search a misspelt word", SEARCH_MS,
+         lambda: client.get(f"cases/?q={draw.choice(WORDS)[:-2]}xs")),
         ("cases, search two words", SEARCH_MS,
          lambda: client.get(f"cases/?q={draw.choice(WORDS)}%20{draw.choice(WORDS)}")),
         ("cases, search a number", SEARCH_MS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -472,6 +473,41 @@ def test_words_are_found_in_the_language_of_the_tenant(tenant, worker):
         tenant.save()
     assert search.reindex_some(tenant.pk) == 2 and search.reindex_some(tenant.pk) == 0
     assert found("hurts") == set() and found("hurt") == {str(school.pk)}
+
+
+@pytest.mark.parametrize("few", [search.FEW, 2])
+def test_few_found_and_many_found_are_the_same_rows_and_their_ids_stay_in_the_database(
+    tenant, worker, monkeypatch, few
+):
+    monkeypatch.setattr(search, "FEW", few)
+    made = [str(kit.case(f"School lunch {n}").pk) for n in range(3)]
+    kit.case("School bus")
+    with CaptureQueriesContext(connection) as said:
+        first = worker.get(URL, {"q": "school lunches", "limit": 1}).json()
+    assert not [one["sql"] for one in said if made[0] in one["sql"] or uuid.UUID(made[0]).hex in one["sql"]]
+    rest = worker.get(URL, {"q": "school lunches", "limit": 5, "cursor": first["next_cursor"]}).json()
+    assert [one["id"] for one in [*first["data"], *rest["data"]]] == made[::-1]
+    assert worker.get(URL, {"q": "lunch bus"}).json()["data"] == []
+
+
+@pytest.mark.parametrize("sort", ["due_date", "-due_date"])
+def test_pages_pass_from_cases_with_a_date_to_those_without_one(tenant, worker, sort):
+    now = timezone.now()
+    dated = [str(kit.case(str(n), due_date=now + timedelta(days=n)).pk) for n in (1, 2)]
+    same = [str(kit.case("same", due_date=now + timedelta(days=3)).pk) for _ in range(2)]
+    bare = [str(kit.case("bare").pk) for _ in range(3)]
+    expected = [*dated, *sorted(same), *sorted(bare)]
+    if sort.startswith("-"):
+        expected = [*sorted(same)[::-1], *dated[::-1], *sorted(bare)[::-1]]
+    for limit in (1, 2, 3, 4, 7):
+        seen, cursor = [], ""
+        for _ in expected:
+            page = worker.get(URL, {"sort": sort, "limit": limit, **({"cursor": cursor} if cursor else {})})
+            seen += [one["id"] for one in page.json()["data"]]
+            cursor = page.json()["next_cursor"]
+            if not cursor:
+                break
+        assert seen == expected, limit
 
 
 def test_many_cases_change_at_once_and_each_says_what_became_of_it(tenant, other_tenant, worker):

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from django.core import signing
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import F, Model, Q
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -46,8 +46,11 @@ class CursorPages(BasePagination):
         rows = queryset.order_by(*_order(self._field, descending, nulls))
         cursor = request.query_params.get("cursor")
         if cursor:
-            rows = rows.filter(_after(self._field, descending, *self._read(cursor), nulls))
-        page = list(rows[: self._limit + 1])
+            page = _page_after(
+                rows, self._field, descending, *self._read(cursor), nulls=nulls, size=self._limit + 1
+            )
+        else:
+            page = list(rows[: self._limit + 1])
         self._has_more = len(page) > self._limit
         self._page = page[: self._limit]
         self._count = queryset.count() if request.query_params.get("count") == "true" else None
@@ -143,16 +146,27 @@ def _order(field: str, descending: bool, nulls: bool = True) -> list[OrderBy]:
     return [ordering, F("pk").desc() if descending else F("pk").asc()]
 
 
-def _after(field: str, descending: bool, value: str | None, pk: str, nulls: bool = True) -> Q:
+def _page_after(
+    rows: QuerySet[Any], field: str, descending: bool, value: str | None, pk: str, *, nulls: bool, size: int
+) -> list[Any]:
+    """The next `size` of the ordered `rows`. Those without a value come last and are read only when those
+    with one are at their end: asked for at once, the two would leave an index scan no place to begin."""
+    found: list[Any] = []
+    if value is not None:
+        found = list(rows.filter(_after(field, descending, value, pk))[:size])
+    if nulls and len(found) < size:
+        empty = Q(**{f"{field}__isnull": True})
+        if value is None:
+            empty &= Q(**{f"pk__{'lt' if descending else 'gt'}": pk})
+        found += rows.filter(empty)[: size - len(found)]
+    return found
+
+
+def _after(field: str, descending: bool, value: str, pk: str) -> Q:
+    """A plain bound on the sorted field is where an index scan can begin."""
     beyond = "lt" if descending else "gt"
-    if value is None:
-        return Q(**{f"{field}__isnull": True, f"pk__{beyond}": pk})
-    if not nulls:
-        # A plain bound on the sorted field is where an index scan can begin.
-        tied = Q(**{f"{field}__{beyond}": value}) | Q(**{f"pk__{beyond}": pk})
-        return Q(**{f"{field}__{beyond}e": value}) & tied
-    tie = Q(**{field: value, f"pk__{beyond}": pk})
-    return Q(**{f"{field}__{beyond}": value}) | tie | Q(**{f"{field}__isnull": True})
+    tied = Q(**{f"{field}__{beyond}": value}) | Q(**{f"pk__{beyond}": pk})
+    return Q(**{f"{field}__{beyond}e": value}) & tied
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -32,6 +33,11 @@ REDACTED = "redacted"
 
 class StrictFields(serializers.Serializer[Any]):
     """Mixed into both bases below."""
+
+    @cached_property
+    def _readable_fields(self) -> list[Any]:
+        """Found once, where REST framework looks at every field anew for each row of a page."""
+        return [field for field in self.fields.values() if not field.write_only]
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):

@@ -80,9 +80,18 @@ def changeable(queryset: QuerySet[Case], viewer: Viewer, code: str) -> QuerySet[
 
 
 def with_lists(queryset: QuerySet[Case]) -> QuerySet[Case]:
-    """With what the API shows of each case beside its own row: two more queries however many there are."""
+    """With what the API shows of each case beside its own row: two more queries however many there are. As
+    plain lists: filling a related manager builds a queryset for each row, which takes longer than both."""
     primary = CaseParty.objects.filter(is_primary=True)
-    return queryset.prefetch_related(Prefetch("parties", primary, to_attr="primary_parties"), "clocks")
+    return queryset.prefetch_related(
+        Prefetch("parties", primary, to_attr="primary_parties"), Prefetch("clocks", to_attr="listed_clocks")
+    )
+
+
+def clocks_of(case: Case) -> list[CaseSla]:
+    """The case's clocks; no query for a case of `with_lists`."""
+    listed: list[CaseSla] | None = getattr(case, "listed_clocks", None)
+    return list(case.clocks.all()) if listed is None else listed
 
 
 # --- filters ------------------------------------------------------------------------------------------------

@@ -2,23 +2,30 @@
 
 A query that looks like a number finds by its beginning. Otherwise words are looked up in the tenant's
 language (`"a phrase"`, `or` and `-not` work); when no case has them, titles that are alike do.
+
+What is found is narrowed and sorted as every list is, newest first: nothing is ranked, because ranking reads
+the words of all that match before it can show the first page. So how the rows are found is decided by how
+many there are. Up to FEW, the index on words gives their ids, and their rows are fetched and sorted, which
+costs microseconds for each. More than that are met soon when cases are read in the list's order, and each is
+asked whether it has the words; only words that very many cases have and all of them are old take long then.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import SearchQuery
 from django.db import connection
-from django.db.models import Func, Q, QuerySet, TextField, Value
+from django.db.models import Func, Q, QuerySet, TextField, UUIDField, Value
 
 from web.shared.tenants.context import current_tenant_id
 from web.tenant.cases.models import Case, CaseCounter, CaseSearch
 
 MAX_LENGTH, MAX_WORDS = 200, 5
 REINDEX_BATCH = 500
-FEW = 5000
+FEW = 20_000
 _NUMBER = re.compile(r"\A[0-9]{4}-[0-9]{0,12}\Z|\A[0-9]{1,12}\Z")
 
 
@@ -35,11 +42,11 @@ class PostgresSearch:
             raise ValueError("1 to 200 characters")
         if _NUMBER.match(text):
             return queryset.filter(_number(text))
-        found = CaseSearch.objects.filter(vector=_words(text)).values_list("pk", flat=True)
-        first = list(found[: FEW + 1])
-        if first:
-            # Few are fetched by their ids. Many are met soon when cases are read in the list's order.
-            return queryset.filter(pk__in=first if len(first) <= FEW else found)
+        found = CaseSearch.objects.filter(vector=_words(text)).values("pk")
+        count = found[: FEW + 1].count()
+        if count:
+            rows: Any = _fetched_first(found) if count <= FEW else found
+            return queryset.filter(pk__in=rows)
         for word in text.split()[:MAX_WORDS]:
             queryset = queryset.filter(title__trigram_word_similar=word)
         return queryset
@@ -82,6 +89,13 @@ def reindex_some(tenant_id: str) -> int:
         for pk in stale:
             cursor.execute("SELECT case_words_write(%s, %s)", [pk, tenant_id])
     return len(stale)
+
+
+def _fetched_first(found: QuerySet[CaseSearch, Any]) -> Func:
+    """The ids in `found` as a set that PostgreSQL makes before it looks at a case. They stay there: thousands
+    of ids sent back as parameters take longer than the search."""
+    template = "(SELECT unnest(%(expressions)s))"
+    return Func(ArraySubquery(found), template=template, output_field=UUIDField())
 
 
 def _number(text: str) -> Q:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Prefetch, Q, QuerySet, Value, When
 from django.db.models.functions import Reverse
 
 from web.shared.core.viewer import Viewer
@@ -70,6 +70,20 @@ def _ranked(condition: Q) -> list[Contact]:
         .order_by("-is_active", "rank", "-updated_at", "-id")[:MANY]
     )
     return list({contact.pk: contact for contact in found}.values())
+
+
+def with_lists(queryset: QuerySet[Contact]) -> QuerySet[Contact]:
+    """With what the API shows of each contact beside its own row: two more queries however many there are. As
+    plain lists: filling a related manager builds a queryset for each row, which takes longer than both."""
+    return queryset.prefetch_related(
+        *(Prefetch(name, to_attr=f"listed_{name}") for name in ("phones", "addresses"))
+    )
+
+
+def listed(contact: Contact, name: str) -> list[Any]:
+    """The contact's `phones` or `addresses`; no query for a contact of `with_lists`."""
+    rows: list[Any] | None = getattr(contact, f"listed_{name}", None)
+    return list(getattr(contact, name).all()) if rows is None else rows
 
 
 def summary(contact: Contact) -> dict[str, Any]:

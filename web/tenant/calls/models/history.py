@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Reverse
 
 from web.shared.core.models import BaseModel
@@ -33,6 +34,9 @@ from web.tenant.calls.choices import (
 )
 from web.tenant.calls.models.routing import CallQueue, NumberRoute
 from web.tenant.calls.models.wrap_up import MAX_NOTE, CallDisposition
+
+_USUAL = {"status": "completed", "outcome": "completed", "direction": "inbound"}
+"""What most calls are."""
 
 
 class Call(BaseModel):
@@ -78,6 +82,16 @@ class Call(BaseModel):
     class Meta(BaseModel.Meta):
         indexes = [
             models.Index(fields=["-started_at", "-id"], name="call_by_start"),
+            # Calls without an end come last in both directions, so one index read backwards will not do.
+            models.Index(fields=["ended_at", "id"], name="call_by_end"),
+            models.Index(F("ended_at").desc(nulls_last=True), F("id").desc(), name="call_by_last_end"),
+            # What few calls are: in the order of time they would be met late.
+            *[
+                models.Index(
+                    fields=[name, "-started_at", "-id"], name=f"call_by_{name}", condition=~Q(**{name: usual})
+                )
+                for name, usual in _USUAL.items()
+            ],
             models.Index(fields=["agent", "-started_at"], name="call_by_agent"),
             models.Index(fields=["contact", "-started_at"], name="call_by_contact"),
             models.Index(fields=["queue", "-started_at"], name="call_by_queue"),

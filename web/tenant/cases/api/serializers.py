@@ -224,10 +224,10 @@ class CaseBody(ModelBody):
         return value
 
     def get_sla_state(self, case: Case) -> str:
-        return queries.sla_state(case.clocks.all(), timezone.now())
+        return queries.sla_state(queries.clocks_of(case), timezone.now())
 
     def get_sla_due_at(self, case: Case) -> datetime | None:
-        return queries.sla_due_at(case.clocks.all())
+        return queries.sla_due_at(queries.clocks_of(case))
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_redacted(self, case: Case) -> list[str]:

@@ -170,8 +170,8 @@ class CaseViewSet(ResourceViewSet):
         """The clocks that run on the case."""
         case = self.get_object()
         body = {
-            "data": ClockBody(case.clocks.all(), many=True).data,
-            "sla_state": queries.sla_state(case.clocks.all(), timezone.now()),
+            "data": ClockBody(queries.clocks_of(case), many=True).data,
+            "sla_state": queries.sla_state(queries.clocks_of(case), timezone.now()),
         }
         return Response(body)
 

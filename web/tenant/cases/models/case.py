@@ -119,6 +119,14 @@ class Case(BaseModel):
             models.Index(fields=["priority", "created_at", "id"], name="case_by_priority"),
             models.Index(fields=["priority_level", "id"], name="case_by_level"),
             models.Index(fields=["due_date", "id"], name="case_by_due"),
+            # Cases without a date come last in both directions, so one index read backwards will not do.
+            models.Index(F("due_date").desc(nulls_last=True), F("id").desc(), name="case_by_last_due"),
+            models.Index(fields=["channel", "created_at", "id"], name="case_by_channel"),
+            models.Index(
+                fields=["confidentiality", "created_at", "id"],
+                name="case_by_confidentiality",
+                condition=~Q(confidentiality="normal"),
+            ),
             models.Index(fields=["created_by", "created_at", "id"], name="case_by_creator"),
             models.Index(
                 fields=["lease_expires_at"], name="case_lease", condition=Q(lease_expires_at__isnull=False)

@@ -20,7 +20,7 @@ from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import REDACTED, Body, ModelBody, page_of
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
 from web.shared.core.viewer import viewer_in
-from web.tenant.contacts import anonymity, custom_fields
+from web.tenant.contacts import anonymity, custom_fields, queries
 from web.tenant.contacts.choices import AddressKind, HoldReason, PhoneLabel, Reach
 from web.tenant.contacts.models import (
     Contact,
@@ -51,7 +51,17 @@ class SafeHours(serializers.JSONField):
         return super().to_internal_value(data)
 
 
+class Listed(serializers.ListSerializer[Any]):
+    """Rows of a contact, as `queries.with_lists` has them."""
+
+    def get_attribute(self, instance: Contact) -> list[Any]:
+        return queries.listed(instance, str(self.source))
+
+
 class PhoneBody(Body):
+    class Meta:
+        list_serializer_class = Listed
+
     number = serializers.CharField(max_length=40, help_text="E.164, or as written in the tenant's region.")
     label = serializers.ChoiceField(choices=PhoneLabel.choices, required=False)  # type: ignore[assignment]
     is_primary = serializers.BooleanField(required=False)
@@ -70,6 +80,9 @@ class PhoneBody(Body):
 
 
 class AddressBody(Body):
+    class Meta:
+        list_serializer_class = Listed
+
     kind = serializers.ChoiceField(choices=AddressKind.choices, required=False)
     lines = serializers.CharField(max_length=1000, allow_blank=True, required=False)
     locality = serializers.CharField(max_length=100, allow_blank=True, required=False)
@@ -83,7 +96,7 @@ class PrimaryNumber(serializers.Field[Any, Any, Any, Any]):
     """Shows the primary number of `phones`, empty when there is none; takes a text."""
 
     def get_attribute(self, instance: Contact) -> str:
-        number = next((phone.number for phone in instance.phones.all() if phone.is_primary), "")
+        number = next((phone.number for phone in queries.listed(instance, "phones") if phone.is_primary), "")
         if instance.is_anonymous and not sees_sensitive(self.context):
             return anonymity.mask(number)
         return number

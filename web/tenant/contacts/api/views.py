@@ -60,7 +60,7 @@ def _tagged(queryset: QuerySet[Contact], text: str) -> QuerySet[Contact]:
 class ContactViewSet(ResourceViewSet):
     """People, and the numbers they call from."""
 
-    queryset = Contact.objects.prefetch_related("phones__contact", "addresses")
+    queryset = queries.with_lists(Contact.objects.all())
     serializer_class = bodies.ContactBody
     audited_read = True
     filters = {
@@ -140,7 +140,7 @@ class ContactViewSet(ResourceViewSet):
         services.contact_delete(actor=self.actor, contact=row)
 
     def _shown(self, contact: Contact) -> Contact:
-        return Contact.objects.prefetch_related("phones__contact", "addresses").get(pk=contact.pk)
+        return queries.with_lists(Contact.objects.all()).get(pk=contact.pk)
 
     def _region(self) -> str:
         request: Any = self.request._request
@@ -345,7 +345,7 @@ def _phones(
         return phones
     others: list[services.PhoneValues] = [
         {"number": kept.number}
-        for kept in (row.phones.all() if row is not None else [])
+        for kept in (queries.listed(row, "phones") if row is not None else [])
         if not kept.is_primary and kept.number != guess_e164(phone, region)
     ]
     return [{"number": phone, "is_primary": True}, *others] if phone else others

@@ -31,6 +31,11 @@ from web.tenant.contacts import safe_hours
 from web.tenant.contacts.choices import AddressKind, ContactMethod, HoldReason, PhoneLabel
 
 _ALIVE = models.Q(is_deleted=False)
+_FEW = {
+    "anonymous": models.Q(is_anonymous=True),
+    "inactive": models.Q(is_active=False),
+    "on_hold": models.Q(legal_hold=True),
+}
 
 
 def check_safe_hours(value: object) -> None:
@@ -100,6 +105,16 @@ class Contact(BaseModel):
             models.Index(fields=["updated_at", "id"], name="contact_by_updated", condition=_ALIVE),
             models.Index(fields=["last_name", "id"], name="contact_by_last_name", condition=_ALIVE),
             models.Index(fields=["first_name", "id"], name="contact_by_first_name", condition=_ALIVE),
+            # Lists narrowed to what few contacts are: in the order of creation they would be met late.
+            *[
+                models.Index(fields=["created_at", "id"], name=f"contact_{name}", condition=_ALIVE & few)
+                for name, few in _FEW.items()
+            ],
+            models.Index(
+                fields=["preferred_language", "created_at", "id"],
+                name="contact_by_language",
+                condition=_ALIVE,
+            ),
             models.Index(fields=["email"], name="contact_by_email", condition=~models.Q(email="")),
             models.Index(
                 fields=["date_of_birth", "last_name"],
