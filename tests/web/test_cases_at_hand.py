@@ -170,7 +170,7 @@ def test_it_lasts_from_the_first_ring_until_an_hour_after_the_talk(tenant, line,
 def test_a_call_that_was_let_pass_opens_nothing_to_who_let_it_pass(tenant, line, ring, api):
     kit.case("Hers", contact=caller().pk, assigned_to=line["worker"].pk)
     call = ring(line["agent"])
-    taken(call.offer_ended(9, f.OfferOutcome.TIMEOUT))
+    taken(call.offer_ended(9, f.OfferOutcome.MISSED))
     assert listed(api(line["agent"])) == set()
     taken(call.offer(10, agent=str(line["mate"].pk)))
     assert listed(api(line["mate"])) == {"Hers"} and listed(api(line["agent"])) == set()

@@ -89,7 +89,7 @@ def test_a_link_ends_with_its_time_and_is_its_tenants_alone(
     assert bytes_of(answer) == PDF and answer["Content-Disposition"].startswith("attachment")
     assert api(tenant=tenants[1]).get(url).status_code == 404
     later = time.time() + 16 * 60
-    monkeypatch.setattr(files.time, "time", lambda: later)
+    monkeypatch.setattr("web.shared.core.files.time.time", lambda: later)
     assert api().get(url).status_code == 404
 
 

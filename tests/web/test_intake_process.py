@@ -160,7 +160,12 @@ def test_a_notice_is_a_turn_for_its_tenant_and_a_lost_one_is_found(tenants, make
     whole_call(script, **who)
     turned: list[str] = []
     real = intake.turn
-    monkeypatch.setattr(intake, "turn", lambda tenant: turned.append(tenant) or real(tenant))
+
+    def turn(tenant: str) -> intake.Turn:
+        turned.append(tenant)
+        return real(tenant)
+
+    monkeypatch.setattr(intake, "turn", turn)
     monkeypatch.setattr("web.tenant.calls.follow.POLL_SECONDS", 1e6)
     follower = Follower(threading.Event())
     assert follower.round() == 0 and turned == []

@@ -128,7 +128,9 @@ def _errors(client: Any, pk: str) -> list[dict[str, Any]]:
 
 def test_a_call_becomes_rows_however_many_contacts_there_may_be(tenant, make_user, monkeypatch):
     monkeypatch.setattr(
-        parties, "read_many", lambda tenant, wanted: dict.fromkeys(wanted, Caller("0712345678", ""))
+        parties,
+        "read_many",
+        lambda tenant, wanted: dict.fromkeys(wanted, Caller(number="0712345678", name="")),
     )
     limit(tenant, "contacts", 0)
     limit(tenant, "api_requests_per_day", 0)

@@ -69,7 +69,12 @@ def test_states_are_computed_once_for_all_schemas_at_one_place(dropped: None, mo
     monkeypatch.setattr(states, "_steps", {})
     computed: list[str] = []
     real = states._step
-    monkeypatch.setattr(states, "_step", lambda app, *rest: computed.append(app) or real(app, *rest))
+
+    def step(app: str, *rest: Any) -> Any:
+        computed.append(app)
+        return real(app, *rest)
+
+    monkeypatch.setattr(states, "_step", step)
     assert bring_up(OURS) == 1 and set(computed) == {"notifications"}
     computed.clear()
     assert bring_up(THEIRS) == 1 and computed == []

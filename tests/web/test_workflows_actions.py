@@ -225,6 +225,7 @@ def test_a_rule_gives_a_case_to_a_person_as_a_lease_and_says_so(tenant, make_use
     (run,) = settle()
     case.refresh_from_db()
     assert (run.status, case.assigned_to_id) == ("done", worker.pk)
+    assert case.lease_expires_at is not None
     assert timedelta(minutes=29) < case.lease_expires_at - timezone.now() <= timedelta(minutes=30)
     assert run.result == {"case": str(case.pk), "assigned_to": str(worker.pk), "changed": True}
     told = DomainEvent.objects.get(type="case.assigned")
@@ -300,6 +301,7 @@ def test_a_rule_sets_fields_and_leaves_alone_what_it_does_not_name(tenant):
     case.refresh_from_db()
     assert (case.priority, case.case_type_id, case.confidentiality) == ("critical", new.pk, "restricted")
     assert case.tags == ["b", "a"] and case.custom_fields == {"district": "north"}
+    assert case.due_date is not None
     assert timedelta(hours=3, minutes=59) < case.due_date - timezone.now() <= timedelta(hours=4)
     reasons = CaseHistory.objects.filter(case=case).values_list("field_name", "change_reason")
     assert ("custom_fields.district", "rules") in reasons

@@ -37,7 +37,7 @@ async def sound(page: Page, where: str, narrow: dict[str, int] = NARROW) -> None
     for size in (WIDE, narrow):
         await page.set_viewport_size(size)  # type: ignore[arg-type]
         for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await _picture(page, f"{where} {size['width']} {scheme}")
             assert await faults(page) == [], f"{where}, {scheme}, {size['width']} px"
         wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -97,8 +97,8 @@ class Follower:
         if time.monotonic() - self._asked_at >= POLL_SECONDS:
             self._asked_at = time.monotonic()
             due.update(self._behind())
-            for tenant in tenants_where(self._known_tenants(), outbox.due_rows()):
-                self._sweep(tenant)
+            for waiting in tenants_where(self._known_tenants(), outbox.due_rows()):
+                self._sweep(waiting)
         taken = 0
         for tenant in self._known_tenants():
             if tenant in due:

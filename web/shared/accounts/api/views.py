@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from web.shared.accounts import services, signing, tickets
 from web.shared.accounts.api import serializers as bodies
 from web.shared.accounts.api.proof import own_account
-from web.shared.accounts.api.sign_in_views import organisation, read
+from web.shared.accounts.api.sign_in_views import organisation
 from web.shared.accounts.models import TokenFamily
 from web.shared.accounts.queries import proof_of
 from web.shared.api import throttles
+from web.shared.api.serializers import read
 from web.shared.api.viewsets import ApiView
 
 
