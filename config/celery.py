@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -20,3 +21,13 @@ def _serve_metrics(**_: Any) -> None:
     from web.shared.core.metrics import serve_metrics
 
     serve_metrics()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _leave_the_code_alone(**_: Any) -> None:
+    """What was imported stays for ever: the collector need not walk through all of it each time.
+
+    An import makes so many objects that full collections come often, and its rows wait for each of them.
+    """
+    gc.collect()
+    gc.freeze()

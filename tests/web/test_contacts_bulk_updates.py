@@ -37,6 +37,10 @@ def laid(*rows: dict[str, Any], on_conflict: str = "update") -> transfer.Written
     return bulk.write(checked, ACTOR, on_conflict)
 
 
+def statements(made: CaptureQueriesContext) -> list[str]:
+    return [one["sql"] for one in made if not one["sql"].startswith("SET search_path")]
+
+
 def state(contact: Contact) -> dict[str, Any]:
     """All that is stored of a contact, but for ids and times."""
     row: Any = Contact.objects.filter(pk=contact.pk)
@@ -98,9 +102,12 @@ def test_a_slice_makes_of_a_contact_what_the_service_makes_of_it(tenant, values,
     one, same = state(contact), state(twin)
     for found_state, number in ((one, mine), (same, other)):
         found_state["contact"].pop("revision")
-        found_state["contact"]["search_text"] = found_state["contact"]["search_text"].replace(number[1:], "#")
+        # Numbers of one millisecond stand in any order, there and in the text to search by.
+        words = found_state["contact"]["search_text"].replace(number[1:], "#").split(" ")
+        found_state["contact"]["search_text"] = sorted(words)
         for phone in found_state["phones"]:
             phone["number"] = phone["number"].replace(number, "#")
+        found_state["phones"].sort(key=lambda phone: phone["number"])
     assert one == same
 
 
@@ -182,10 +189,10 @@ def test_a_thousand_updates_take_as_many_statements_as_ten(tenant):
         laid(*({"first_name": "A", "phone": number} for number in numbers))
         with CaptureQueriesContext(connection) as made:
             found = laid(
-                *({"first_name": "B", "phone": number, "phones": ["0733000111"]} for number in numbers)
+                *({"first_name": "B", "phone": number, "phones": [f"073{number[3:]}"]} for number in numbers)
             )
         assert found.updated == size
-        counts.append(len([one for one in made if not one["sql"].startswith("SET search_path")]))
+        counts.append(len(statements(made)))
     assert counts[0] == counts[1]
     assert Contact.objects.filter(first_name="B", revision=2).count() == 310
 
@@ -224,7 +231,7 @@ def test_many_rows_are_changed_by_one_statement_and_what_does_not_fit_is_refused
     names = ["organization", "date_of_birth", "custom_fields"]
     with CaptureQueriesContext(connection) as made:
         assert copying.update([one, other], names) == 2 and copying.update([], names) == 0
-    assert len(made) == 1
+    assert len(statements(made)) == 1
     for row in (one, other):
         stored = Contact.objects.get(pk=row.pk)
         assert [getattr(stored, name) for name in names] == [getattr(row, name) for name in names]
