@@ -2242,6 +2242,10 @@ class PatchedPartyBodyRequest(TypedDict):
     role: NotRequired[RoleEnum]
 
 
+class PatchedPasskeyNameBodyRequest(TypedDict):
+    name: NotRequired[str]
+
+
 class PatchedPersonBodyRequest(TypedDict):
     is_active: NotRequired[bool]
     role: NotRequired[str]
@@ -2256,6 +2260,11 @@ class PatchedPriorityBodyRequest(TypedDict):
     name: NotRequired[str]
     sla_hours: NotRequired[int]
     translations: NotRequired[dict[str, str]]
+
+
+class PatchedProfileBodyRequest(TypedDict):
+    language: NotRequired[str]
+    name: NotRequired[str]
 
 
 class PatchedProviderBodyRequest(TypedDict):

@@ -111,6 +111,10 @@ class Client(Session):
         """Who I am here: organisation, role or key, permissions, limits per bucket."""
         return self.send('GET', '/api/v1/auth/me/').data
 
+    def auth_me_change(self, body: t.PatchedProfileBodyRequest) -> t.MeAnswer:
+        """Change your own name or language."""
+        return self.send('PATCH', '/api/v1/auth/me/', body=body).data
+
     def auth_mfa_policy_change(self, body: t.PatchedAccountsPolicyBodyRequest) -> t.AccountsPolicyBody:
         """Say whose role must have one. Sign-ins of those who have none end, so that they set one up. Needs `settings.manage`."""
         return self.send('PATCH', '/api/v1/auth/mfa/policy/', body=body).data
@@ -158,6 +162,10 @@ class Client(Session):
     def auth_passkeys_list(self) -> t.PasskeysAnswer:
         """Your passkeys, on whatever host they work."""
         return self.send('GET', '/api/v1/auth/mfa/passkeys/').data
+
+    def auth_passkeys_rename(self, passkey: str, body: t.PatchedPasskeyNameBodyRequest) -> t.PasskeyBody:
+        """Rename one of your passkeys."""
+        return self.send('PATCH', f'/api/v1/auth/mfa/passkeys/{self.quoted(passkey)}/', body=body).data
 
     def auth_password_change(self, body: t.PasswordBodyRequest, *, idempotency_key: str | None = None) -> None:
         """Change your password. Every sign-in ends, this one too."""
