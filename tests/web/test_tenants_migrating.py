@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from tests.web.test_tenants_clone import dump, rows
 from tests.web.test_tenants_provisioning import set_back
@@ -79,3 +80,30 @@ def test_states_are_computed_once_for_all_schemas_at_one_place(dropped: None, mo
     computed.clear()
     assert bring_up(THEIRS) == 1 and computed == []
     assert dump(OURS) == dump(THEIRS)
+
+
+LEADING_OUT = """
+SELECT k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
+WHERE k.contype = 'f' AND k.connamespace = %s::regnamespace AND c.relnamespace = 'public'::regnamespace
+"""
+
+
+def test_a_tenant_adds_nothing_to_a_shared_table(dropped: None) -> None:
+    """Each constraint would be two triggers at the table of people, for each tenant."""
+    schemas.copy_of_template(OURS)
+    with owner_connection(), public_context(), connection.cursor() as cursor:
+        cursor.execute(LEADING_OUT, [OURS])
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'public.accounts_user'::regclass")
+        before = cursor.fetchone()
+        # As a schema of an older release has them.
+        cursor.execute(
+            f"ALTER TABLE {OURS}.cases_case ADD CONSTRAINT old_one FOREIGN KEY (created_by_id)"
+            " REFERENCES public.accounts_user (id)"
+        )
+    assert bring_up(OURS) == 0
+    with owner_connection(), public_context(), connection.cursor() as cursor:
+        cursor.execute(LEADING_OUT, [OURS])
+        assert cursor.fetchall() == []
+        cursor.execute("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'public.accounts_user'::regclass")
+        assert cursor.fetchone() == before

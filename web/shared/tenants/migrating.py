@@ -109,5 +109,23 @@ def bring_up(schema: str) -> int:
         plan = executor.migration_plan(targets)
         if plan:
             executor.migrate(targets, plan=plan)
+        _let_go_of_shared(schema)
         grant_schema(schema)
     return len(plan)
+
+
+_SHARED = """
+SELECT format('ALTER TABLE %%s ', k.conrelid::regclass)
+  || string_agg(format('DROP CONSTRAINT %%I', k.conname), ', ')
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
+WHERE k.contype = 'f' AND k.connamespace = %s::regnamespace AND c.relnamespace = 'public'::regnamespace
+GROUP BY k.conrelid
+"""
+
+
+def _let_go_of_shared(schema: str) -> None:
+    """Drop what an older release left of constraints to shared tables; see backend/editor.py."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARED, [schema])
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)

@@ -24,6 +24,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
 from django_tenants.postgresql_backend import base as upstream
 
+from web.shared.tenants.backend.editor import SchemaEditor
 from web.shared.tenants.ids import PUBLIC, is_tenant_id
 
 logger = structlog.get_logger("murima.tenants")
@@ -61,6 +62,8 @@ _here = _Here()
 
 class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
     """django_tenants' connection, closed by default."""
+
+    SchemaEditorClass = SchemaEditor
 
     tenant: Any
     schema_name: str | None
