@@ -14,6 +14,8 @@ and the caller migrates instead. A test holds a clone against a migrated schema 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
@@ -166,8 +168,10 @@ def _statements(cursor: Any, target: str) -> Iterator[str]:
         yield f"SELECT setval('{target}.{quote(name)}', {value})"
 
     def constraints(*kinds: str) -> Iterator[str]:
-        for table, name, definition in rows(_CONSTRAINTS, kinds=list(kinds)):
-            yield f"ALTER TABLE {target}.{quote(table)} ADD CONSTRAINT {quote(name)} {moved(definition)}"
+        # One statement for each table: every ALTER makes PostgreSQL read the table's definition again.
+        for table, found in groupby(rows(_CONSTRAINTS, kinds=list(kinds)), key=itemgetter(0)):
+            added = ", ".join(f"ADD CONSTRAINT {quote(name)} {moved(text)}" for _, name, text in found)
+            yield f"ALTER TABLE {target}.{quote(table)} {added}"
 
     yield from constraints("p", "u", "x")
     for query in (_INDEXES, _STATISTICS, _TRIGGERS):
