@@ -7,7 +7,8 @@ import pytest
 from realtime.sources import Sources
 from telephony.contract.frames import Party
 from tests.realtime import log_table
-from tests.realtime.conftest import eventually
+from tests.realtime.conftest import TENANT, eventually
+from tests.realtime.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.redis]
 NUMBER = "+254700000001"
@@ -52,8 +53,9 @@ async def test_a_row_still_opens_under_the_tenants_own_key(clean_log, tenants):
     assert not sources.keys_wanted(party)
 
 
-async def test_a_party_that_came_before_its_key_is_opened_when_the_key_is_known(feed, daemon, source, world):
+async def test_a_party_that_came_before_its_key_is_opened_when_the_key_is_known(feed, daemon, source):
     """The key is read beside the stream, which waits for nothing."""
+    world = World(TENANT, 7)
     source.stored = world.open()
     feed.start()
     await eventually(lambda: feed.loaded)
