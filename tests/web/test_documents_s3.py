@@ -295,7 +295,8 @@ class TestBackup:
     def test_a_tenant_comes_back_with_its_files(
         self, s3: Server, api: Any, make_user: Any, tenants: Any, tmp_path: Path
     ) -> None:
-        client, other = api(make_user("supervisor")), api(make_user("supervisor", tenant=tenants[1]))
+        client = api(make_user("supervisor"))
+        other = api(make_user("supervisor", tenant=tenants[1]), tenant=tenants[1])
         at, theirs = upload(client)["Location"], upload(other, b"theirs\n", "b.txt")["Location"]
         run("backup", "--tenant", "mto", tmp_path / "backup")
         before = s3.names()

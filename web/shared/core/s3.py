@@ -96,9 +96,11 @@ class Bucket(S3Storage):  # type: ignore[misc, unused-ignore]
 
     def _save(self, name: str, content: Any) -> str:
         content.seek(0)
+        # The bare file: Django's is false while it has no name, and botocore sends nothing for what is false.
+        body = getattr(content, "file", content)
         with self._manners():
             self.connection.meta.client.put_object(
-                Bucket=self.bucket_name, Key=name, Body=content, ContentType="application/octet-stream"
+                Bucket=self.bucket_name, Key=name, Body=body, ContentType="application/octet-stream"
             )
         return name
 
