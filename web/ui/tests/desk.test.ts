@@ -47,6 +47,17 @@ describe('the desk', () => {
     expect(desk.focusCall).toBeNull()
   })
 
+  it('does not bring a call back that is written up, whatever is said of it afterwards', () => {
+    const desk = useDesk()
+    tell('call.state', call())
+    tell('call.state', call({ state: 'ended' }))
+    tell('agent.state', agent({ effective: 'wrap_up', wrap_up: wrap }))
+    tell('agent.state', agent())
+    expect(desk.focusCall).toBeNull()
+    tell('call.state', call({ state: 'ended' }))
+    expect(desk.focusCall).toBeNull()
+  })
+
   it('lets an ended call go when no wrap-up comes', () => {
     const desk = useDesk()
     tell('call.state', call())
