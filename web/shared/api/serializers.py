@@ -24,6 +24,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from web.shared.api import expansion
+from web.shared.api.fields import OneOf
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.core.viewer import viewer_in
 
@@ -32,6 +33,8 @@ REDACTED = "redacted"
 
 class StrictFields(serializers.Serializer[Any]):
     """Mixed into both bases below."""
+
+    default_error_messages = {"invalid": "A JSON object is expected here."}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -101,6 +104,7 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
 
     expandable: ClassVar[Mapping[str, str]] = {}
     sensitive: ClassVar[Mapping[str, str]] = {}
+    serializer_choice_field = OneOf
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:
