@@ -120,4 +120,4 @@ def _check_url(url: str) -> None:
         egress.parse(url)
     except egress.Refused as refusal:
         said = _REASONS.get(refusal.code, "We do not call this URL.")
-        raise base.refuse(url=f"{said}{'' if settings.KIND == 'production' else _FOR_TRYING}") from None
+        raise base.refuse(url=f"{said}{_FOR_TRYING if settings.EGRESS_LOCAL_MAY_BE_SET else ''}") from None
