@@ -320,8 +320,9 @@ LOGGING: dict[str, Any] = {"level": LOG_LEVEL}
 
 # Where webhooks may go besides https on port 443 of public addresses; the origins are for development only.
 EGRESS_PORTS: list[int] = env.list("MURIMA_EGRESS_PORTS", cast=int, default=[])
+EGRESS_LOCAL_MAY_BE_SET = KIND != "production"
 EGRESS_LOCAL_ORIGINS: list[str] = (
-    [] if KIND == "production" else env.list("MURIMA_EGRESS_LOCAL_ORIGINS", default=[])
+    env.list("MURIMA_EGRESS_LOCAL_ORIGINS", default=[]) if EGRESS_LOCAL_MAY_BE_SET else []
 )
 
 CELERY_BROKER_URL = REDIS_URL

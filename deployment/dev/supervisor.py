@@ -122,9 +122,10 @@ def _watch(stack: Stack, tenants: list[dict[str, Any]], file: Path, ending: thre
 
 
 def _greet(stack: Stack, tenants: list[dict[str, Any]], seconds: float) -> None:
-    say(f"\nMurima is up ({seconds:.1f} s).  {stack.web}")
+    say(f"\nMurima is up ({seconds:.1f} s). Open an organisation's address and sign in there:")
     for tenant in tenants:
-        say(f"\n  {tenant['slug']}: http://{tenant['slug']}.localhost:{stack.ports['web']}")
+        address = f"http://{tenant['slug']}.localhost:{stack.ports['web']}"
+        say(f"\n  {tenant['slug']}: {address}   API: {address}/api/docs/")
         for number in tenant.get("numbers", []):
             say(f"    number {number['number']} -> {number['queue']}")
         for user in tenant.get("users", []):
@@ -132,4 +133,5 @@ def _greet(stack: Stack, tenants: list[dict[str, Any]], seconds: float) -> None:
             say(f"    {user['role']:<16} {user['email']}  {user['password']}{sip}")
     if any(machine.checkout().glob("web/*/*/management/commands/demo_calls.py")):
         say("\n  callers: .venv/bin/python manage.py demo_calls --rate 6")
+    say(f"\n  platform: {stack.web} (no organisation's people sign in there)")
     say(f"\n  logs: {stack.home / 'log'}   details: {stack.home / 'run.json'}   stop: Ctrl-C\n")

@@ -17,11 +17,12 @@ import pytest
 from tests.web.fixtures import PASSWORD
 from web.shared.accounts.registry import routes
 from web.shared.api.schema import FIRST_STEPS
+from web.shared.core.webhooks import signatures
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients" / "python"
 sys.path.insert(0, str(CLIENTS))
 
-from murima_client import Client, MurimaError, Unreachable  # noqa: E402
+from murima_client import Client, MurimaError, NotSigned, Unreachable, verified  # noqa: E402
 
 pytestmark = [pytest.mark.database, pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -59,7 +60,8 @@ def test_the_documented_commands_do_what_they_say(address, make_user, tmp_path, 
     boss = make_user("admin")
     said = {"MURIMA": address, "EMAIL": boss.email, "PASSWORD": PASSWORD}
     out = run(["bash", "-euo", "pipefail", "-s"], examples("sh"), tmp_path, **said)
-    assert '"Call Amina back"' in out and '"letter.txt"' in out and "hooks.example.com" in out
+    assert '"Call Amina back"' in out and "Dear Amina" in out and "hooks.example.com" in out
+    assert '"name":"Amina Otieno"' in out
     client = Client.sign_in(address, boss.email, PASSWORD)
     (case,) = client.cases_list()
     assert case["title"] == "Parcel is late" and [one["case"] for one in client.tasks_list()]
@@ -70,7 +72,7 @@ def test_the_documented_python_does_what_it_says(address, make_user, tmp_path, c
     boss = make_user("admin")
     values = f"MURIMA, EMAIL, PASSWORD = {address!r}, {boss.email!r}, {PASSWORD!r}\n"
     out = run([sys.executable, "-"], values + examples("python"), tmp_path, PYTHONPATH=str(CLIENTS))
-    assert "['Radio is silent']" in out and "invalid /first_name" in out
+    assert "['Radio is silent']" in out and "invalid /first_name" in out and "b'Dear Juma'" in out
 
 
 @pytest.mark.django_db(transaction=True)
@@ -94,6 +96,39 @@ def test_the_client_pages_changes_and_tells_problems(address, make_user, clean_r
     with pytest.raises(MurimaError) as unknown:
         machine.contacts_retrieve("../../auth/me")
     assert unknown.value.status == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_says_in_one_line_what_and_why_and_where(address, make_user, clean_redis):
+    with pytest.raises(MurimaError, match="E-mail or password is wrong"):
+        Client.sign_in(address, make_user("admin").email, "wrong").auth_me()
+    nobody = Client("http://127.0.0.1:9", key="k", attempts=1)
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9.*refused"):
+        nobody.auth_me()
+
+
+def test_the_client_takes_what_the_server_signs_and_nothing_else():
+    body, secrets = b'{"type": "case.created"}', [signatures.new(), signatures.new()]
+    headers = {
+        "Webhook-Id": "m1",
+        "Webhook-Timestamp": "1000",
+        "Webhook-Signature": signatures.signatures(secrets, "m1", 1000, body),
+    }
+    for secret in secrets:
+        assert verified(secret, headers, body, now=1000.0 + 299)["type"] == "case.created"
+    refused = [
+        (signatures.new(), headers, body, 1000.0),
+        (secrets[0], headers, body + b" ", 1000.0),
+        (secrets[0], headers | {"Webhook-Id": "m2"}, body, 1000.0),
+        (secrets[0], headers, body, 1301.0),
+        (secrets[0], headers, body, 699.0),
+        (secrets[0], {}, body, 1000.0),
+        (secrets[0], headers | {"Webhook-Timestamp": "soon"}, body, 1000.0),
+        (secrets[0], headers | {"Webhook-Signature": ""}, body, 1000.0),
+    ]
+    for secret, sent, said, now in refused:
+        with pytest.raises(NotSigned):
+            verified(secret, sent, said, now=now)
 
 
 class Moody(BaseHTTPRequestHandler):

@@ -12,5 +12,6 @@
 
 from murima_client.operations import Client
 from murima_client.transport import Answer, MurimaError, Transport, Unreachable
+from murima_client.webhooks import NotSigned, verified
 
-__all__ = ["Answer", "Client", "MurimaError", "Transport", "Unreachable"]
+__all__ = ["Answer", "Client", "MurimaError", "NotSigned", "Transport", "Unreachable", "verified"]

@@ -31,8 +31,10 @@ class MurimaError(Exception):
         self.errors: list[dict[str, str]] = list(problem.get("errors", []))
         self.permission: str = problem.get("permission", "")
         self.request_id: str = problem.get("request_id", "")
-        said = "; ".join(f"{one['pointer']}: {one['detail']}" for one in self.errors)
-        super().__init__(f"{status} {self.code}: {said or self.detail} (request {self.request_id})")
+        self.title: str = problem.get("title", "")
+        fields = "; ".join(f"{one['pointer']}: {one['detail']}" for one in self.errors)
+        said = fields or ". ".join(part for part in (self.title, self.detail) if part)
+        super().__init__(f"{status} {self.code}: {said} (request {self.request_id})")
 
 
 class Unreachable(Exception):
@@ -103,7 +105,7 @@ class Transport:
                 answer = self._once(method, target, content, sent)
             except (OSError, http.client.HTTPException) as error:
                 if not harmless or attempt == self._attempts:
-                    raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
+                    raise Unreachable(f"{method} {path} at {self._host}: {error!r}") from error
                 self._wait(attempt, "")
                 continue
             self.last = answer
@@ -112,7 +114,7 @@ class Transport:
             if answer.status not in (429, 503) or attempt == self._attempts:
                 raise MurimaError(answer.status, _problem(answer))
             self._wait(attempt, answer.headers.get("retry-after", ""))
-        raise Unreachable(f"{method} {path}")
+        raise Unreachable(f"{method} {path} at {self._host}")
 
     def pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
         """Every row of a list, page by page as they are used."""

@@ -29,7 +29,6 @@ from web.shared.core.files import StorageAway
 log = structlog.get_logger("murima.api")
 
 _PLAIN: list[tuple[type[BaseException], type[Problem]]] = [
-    (rest.ParseError, problems.Malformed),
     (rest.UnsupportedMediaType, problems.UnsupportedMediaType),
     (rest.NotAcceptable, problems.NotAcceptable),
     (rest.AuthenticationFailed, problems.BadToken),
@@ -61,6 +60,8 @@ def as_problem(error: BaseException) -> Problem:
         return problems.Invalid(errors=list(_django_errors(error)))
     if isinstance(error, rest.MethodNotAllowed):
         return problems.MethodNotAllowed()
+    if isinstance(error, rest.ParseError):
+        return problems.Malformed(_where(error))
     if isinstance(error, rest.Throttled):
         wait = str(math.ceil(getattr(error, "wait", None) or 1))
         return problems.Throttled(headers={"Retry-After": wait})
@@ -76,12 +77,28 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """REST framework's hook: every exception of a view becomes a problem, the unforeseen ones logged."""
     problem = as_problem(error)
     request = context["request"]
+    problem.detail = problem.detail or _what_is_taken(problem, request, context["view"])
     if problem.status >= 500:
         log.error("request_failed", exc_info=error)
     set_rollback()
     body = problem.document(instance=request.path, request_id=getattr(request._request, "request_id", ""))
     headers = problems.headers_of(problem)
     return Response(body, status=problem.status, headers=headers, content_type=problems.CONTENT_TYPE)
+
+
+def _where(error: rest.ParseError) -> str:
+    """What a parser said of the place, which repeats nothing of the body; empty when it said nothing."""
+    said = str(error.detail)
+    return "" if said == str(rest.ParseError.default_detail) else f"{said.rstrip('.')}."
+
+
+def _what_is_taken(problem: Problem, request: Any, view: Any) -> str:
+    """What this operation takes instead of the method or the kind of body that came."""
+    if isinstance(problem, problems.MethodNotAllowed):
+        return f"Allowed here: {', '.join(view.allowed_methods)}."
+    if isinstance(problem, problems.UnsupportedMediaType):
+        return f"Taken here: {', '.join(one.media_type for one in request.parsers)}."
+    return ""
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -6,12 +6,21 @@ not (code `does_not_exist` at the field's place): a body cannot be used to find 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from rest_framework import serializers
 
 from web.shared.core import entities
 from web.shared.core.viewer import viewer_in
+
+
+class OneOf(serializers.ChoiceField):
+    """One of a few values; a wrong one is answered with all of them."""
+
+    default_error_messages = {"invalid_choice": "One of: {choices}."}
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        super().fail(key, choices=", ".join(str(one) for one in self.choices), **values)
 
 
 class EntityId(serializers.UUIDField):

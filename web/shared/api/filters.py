@@ -55,10 +55,11 @@ class AllowedFilters(BaseFilterBackend):
         for parameter in request.query_params:
             if parameter in RESERVED:
                 continue
-            name, operator = _parse(parameter)
+            match = _NAME.fullmatch(parameter)
+            name, operator = (match[1], match[2] or "") if match else ("", "")
             entry = filters.get(name)
             if entry is None or (operator and not (entry.ranges and operator in OPERATORS)):
-                raise refused_parameter(parameter, "unknown_parameter", "This list has no such filter.")
+                raise unknown_parameter(parameter, _names(filters))
             refuse_unreadable(view, entry.path, entry.code)
             try:
                 queryset = _narrow(queryset, entry, operator, request.query_params[parameter])
@@ -85,14 +86,13 @@ def refuse_parameters(request: Request, known: Iterable[str] = ()) -> None:
     """For views that are no viewset: whatever is not in `known` is refused, as lists do it."""
     for parameter in request.query_params:
         if parameter not in known:
-            raise refused_parameter(parameter, "unknown_parameter", "This list has no such parameter.")
+            raise unknown_parameter(parameter, known)
 
 
-def _parse(parameter: str) -> tuple[str, str]:
-    match = _NAME.fullmatch(parameter)
-    if match is None:
-        raise refused_parameter(parameter, "unknown_parameter", "This list has no such filter.")
-    return match[1], match[2] or ""
+def _names(filters: dict[str, Filter]) -> list[str]:
+    """What may be asked of a list, one range standing for the four."""
+    ranges = [f"{name}[{OPERATORS[-1]}]" for name, entry in filters.items() if entry.ranges]
+    return [*filters, *ranges]
 
 
 def _narrow(queryset: QuerySet[Any], entry: Filter, operator: str, text: str) -> QuerySet[Any]:
@@ -129,6 +129,12 @@ def _value(queryset: QuerySet[Any], path: str, text: str) -> Any:
 def refused_parameter(parameter: str, code: str, detail: str) -> Malformed:
     """The problem about one parameter of a query."""
     return Malformed(detail, errors=[FieldError(f"?{parameter[:64]}", code, detail)])
+
+
+def unknown_parameter(parameter: str, known: Iterable[str]) -> Malformed:
+    """The problem about a parameter that there is not, with those that there are."""
+    there_are = f"There are: {', '.join(sorted(known)) or 'none'}."
+    return refused_parameter(parameter, "unknown_parameter", f"There is no such parameter here. {there_are}")
 
 
 def _described(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _granted(codes: Iterable[str], maker: Viewer, had: Iterable[str] = ()) -> di
     wanted, kept = set(codes), set(had)
     strange = sorted(wanted - (registry.permissions.keys() - NEVER))
     if strange:
-        said = f"No key can have: {', '.join(strange)}."
+        said = f"No key can have: {', '.join(strange)}. Each operation in /api/docs/ names its scope."
         raise ValidationError({"scopes": [ValidationError(said, code="unknown_scope")]})
     for code in sorted(wanted - kept):
         if maker.scope(code) is not Scope.ALL:

@@ -16,6 +16,7 @@ from rest_framework.parsers import JSONParser
 from web.shared.api.problems import TooLarge
 
 DEEPEST = 32
+_TOO_DEEP = f"JSON bodies have at most {DEEPEST} levels."
 
 
 class StrictJSONParser(JSONParser):
@@ -30,7 +31,7 @@ class StrictJSONParser(JSONParser):
         try:
             parsed = super().parse(io.BytesIO(body), media_type, parser_context)
         except RecursionError:
-            raise ParseError() from None
+            raise ParseError(_TOO_DEEP) from None
         _check(parsed, DEEPEST)
         return parsed
 
@@ -43,10 +44,10 @@ class MergePatchParser(StrictJSONParser):
 
 def _check(value: Any, levels: int) -> None:
     if levels == 0:
-        raise ParseError()
+        raise ParseError(_TOO_DEEP)
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ParseError()
+            raise ParseError("A text holds a NUL character or half of a surrogate pair.")
     elif isinstance(value, dict):
         for name, inner in value.items():
             _check(name, levels)

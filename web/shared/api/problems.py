@@ -77,7 +77,10 @@ class BadCursor(Problem):
 
 class NotSignedIn(Problem):
     status, code, title = 401, "not_signed_in", "Sign in first"
-    meaning = "No valid session or token for this host came with the request."
+    meaning = (
+        "No valid session or token for this host came with the request. "
+        "Send `Authorization: Bearer <access token or API key>`."
+    )
 
 
 class BadCredentials(Problem):
@@ -87,7 +90,7 @@ class BadCredentials(Problem):
 
 class BadToken(Problem):
     status, code, title = 401, "bad_token", "The token is not valid here"
-    meaning = "Expired, revoked, badly signed, or made for another host."
+    meaning = "Expired, revoked, badly signed, or made for another host. Get a new one at this host."
 
 
 class Forbidden(Problem):
@@ -103,7 +106,8 @@ class TenantSuspended(Problem):
 class CsrfRefused(Problem):
     status, code, title = 403, "csrf_refused", "The request did not prove that it comes from our own page"
     meaning = (
-        "With a session cookie, writes carry the CSRF token in X-CSRFToken and come from the same origin."
+        "With a session cookie, writes come from the same origin and carry in X-CSRFToken what "
+        "/api/v1/auth/session/ answers as csrf_token. Who sends a token or a key needs none."
     )
 
 

@@ -25,6 +25,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from web.shared.api import expansion
+from web.shared.api.fields import OneOf
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.core.viewer import viewer_in
 
@@ -33,6 +34,8 @@ REDACTED = "redacted"
 
 class StrictFields(serializers.Serializer[Any]):
     """Mixed into both bases below."""
+
+    default_error_messages = {"invalid": "A JSON object is expected here."}
 
     @cached_property
     def _readable_fields(self) -> list[Any]:
@@ -107,6 +110,7 @@ class ModelBody(StrictFields, serializers.ModelSerializer[Any]):
 
     expandable: ClassVar[Mapping[str, str]] = {}
     sensitive: ClassVar[Mapping[str, str]] = {}
+    serializer_choice_field = OneOf
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import resolve
 from django.views.decorators.csrf import csrf_exempt, ensure_csrf_cookie
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
@@ -29,7 +30,17 @@ class DocsView(SpectacularSwaggerSplitView):
 @csrf_exempt
 def api_not_found(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
     """Whatever is under /api/ and known to nobody."""
-    return problems.problem_response(request, problems.NotFound("There is no such path in the API."))
+    said = "There is no such path in the API; /api/docs/ lists those that there are."
+    if _known_with_slash(request):
+        said = "This path is known with a slash at its end, as all paths of the API are."
+    return problems.problem_response(request, problems.NotFound(said))
+
+
+def _known_with_slash(request: HttpRequest) -> bool:
+    if request.path.endswith("/"):
+        return False
+    found = resolve(f"{request.path_info}/", urlconf=getattr(request, "urlconf", None))
+    return found.func is not api_not_found
 
 
 def error_docs(request: HttpRequest) -> HttpResponse:

@@ -19,6 +19,8 @@ from web.shared.api.problems import NotFound, TenantSuspended, problem_response
 from web.shared.tenants.context import public_context, tenant_context
 from web.shared.tenants.models import Domain, Tenant
 
+_NOBODYS = "No organisation has this host name here. Ask at the address that your organisation gave you."
+
 
 class TenantRequest(HttpRequest):
     """What views receive: `tenant` is None on the platform's hosts."""
@@ -38,7 +40,7 @@ def tenant_by_host(
                 return get_response(request)
         tenant = _tenant(host)
         if tenant is None:
-            return problem_response(request, NotFound("There is nothing at this host."))
+            return problem_response(request, NotFound(_NOBODYS))
         if not tenant.is_active:
             return problem_response(request, TenantSuspended())
         request.tenant = tenant  # type: ignore[attr-defined]

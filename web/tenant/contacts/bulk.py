@@ -22,6 +22,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 
+from web.shared.api.fields import OneOf
 from web.shared.api.problems import Invalid
 from web.shared.api.serializers import Body
 from web.shared.core import audit, copying, events, transfer
@@ -58,7 +59,7 @@ class ContactRow(Body):
     address = serializers.CharField(max_length=2000, allow_blank=True, default="")
     date_of_birth = serializers.DateField(allow_null=True, default=None)
     preferred_language = serializers.CharField(max_length=10, default="")
-    preferred_contact_method = serializers.ChoiceField(
+    preferred_contact_method = OneOf(
         choices=[one for one in ContactMethod.choices if one[0]], allow_blank=True, default=""
     )
     time_zone = serializers.CharField(

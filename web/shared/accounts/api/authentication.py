@@ -30,7 +30,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         tenant_id = tenant_key(request._request)
         if tenant_id == PUBLIC:
-            raise BadToken("Tokens are for organisations' hosts.")
+            raise BadToken("This is the platform's host. Use tokens at your organisation's own address.")
         if token.strip().startswith(keys.PREFIX):
             address = client_address(request._request)
             principal = keys.recognised(token.strip(), tenant_id=tenant_id, address=address)

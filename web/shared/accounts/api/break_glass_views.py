@@ -16,6 +16,7 @@ from web.shared.accounts.mail_texts import origin_of
 from web.shared.accounts.models import BreakGlass
 from web.shared.accounts.permissions import BREAK_GLASS_ADMIN
 from web.shared.accounts.queries import platform_codes
+from web.shared.api.fields import OneOf
 from web.shared.api.filters import Filter
 from web.shared.api.problems import Forbidden
 from web.shared.api.serializers import ModelBody
@@ -31,7 +32,7 @@ class DoorBody(ModelBody):
     tenant = serializers.PrimaryKeyRelatedField(queryset=Tenant.objects.filter(status=TenantStatus.ACTIVE))
     minutes = serializers.IntegerField(min_value=1, max_value=60, write_only=True)
     reason = serializers.CharField(min_length=10, max_length=500)
-    access = serializers.ChoiceField(choices=BreakGlass.Access.choices, default=BreakGlass.Access.SUPPORT)
+    access = OneOf(choices=BreakGlass.Access.choices, default=BreakGlass.Access.SUPPORT)
     opened_by = serializers.UUIDField(source="user_id", read_only=True)
     state = serializers.SerializerMethodField()
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from web.shared.accounts.api.serializers import AssertionBody
 from web.shared.accounts.models import Authenticator
+from web.shared.api.fields import OneOf
 from web.shared.api.serializers import Body, ModelBody
 
 
@@ -92,7 +93,7 @@ class SignInPlace(Body):
     """`kind`: browser or api. `current`: the one that asks."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=["browser", "api"])
+    kind = OneOf(choices=["browser", "api"])
     device = serializers.CharField()
     ip_address = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField(allow_null=True)

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.accounts.factors.pending import METHODS, PASSKEY, RECOVERY, TOTP
+from web.shared.api.fields import OneOf
 from web.shared.api.serializers import Body
 from web.shared.tenants.api.serializers import check_language
 
@@ -42,7 +43,7 @@ class MfaNote(Body):
     """`state` goes back with the second step, within five minutes. `methods`: what can be used here."""
 
     state = serializers.CharField()
-    methods = serializers.ListField(child=serializers.ChoiceField(choices=METHODS))
+    methods = serializers.ListField(child=OneOf(choices=METHODS))
 
 
 class SessionAnswer(Body):
@@ -79,7 +80,7 @@ class AssertionBody(Body):
 class SecondStepBody(StateBody):
     """`code` for totp and recovery_code; `ceremony` and `credential` for passkey."""
 
-    method = serializers.ChoiceField(choices=METHODS)
+    method = OneOf(choices=METHODS)
     code = serializers.CharField(max_length=32, required=False)
     ceremony = serializers.CharField(max_length=64, required=False)
     credential = serializers.DictField(required=False)
@@ -96,14 +97,12 @@ class TokenBody(Body):
     """What `grant_type` needs: `password`: email and password; `refresh_token`: the last refresh token;
     `second_factor`: what the answer to a password said under `mfa`, and a code."""
 
-    grant_type = serializers.ChoiceField(
-        choices=["password", "refresh_token", "second_factor"], default="password"
-    )
+    grant_type = OneOf(choices=["password", "refresh_token", "second_factor"], default="password")
     email = serializers.EmailField(max_length=254, required=False)
     password = serializers.CharField(max_length=256, trim_whitespace=False, required=False, write_only=True)
     refresh_token = serializers.CharField(max_length=128, required=False)
     state = serializers.CharField(max_length=1000, required=False)
-    method = serializers.ChoiceField(choices=[TOTP, RECOVERY], required=False)
+    method = OneOf(choices=[TOTP, RECOVERY], required=False)
     code = serializers.CharField(max_length=32, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +164,7 @@ class MeAnswer(Body):
     user = UserBody()
     tenant = TenantBody(allow_null=True)
     role = RoleBody(allow_null=True)
-    permissions = serializers.DictField(child=serializers.ChoiceField(choices=["own", "team", "all"]))
+    permissions = serializers.DictField(child=OneOf(choices=["own", "team", "all"]))
     sip_websocket = serializers.CharField(allow_blank=True)
     key = KeyRef(required=False, allow_null=True)
     limits = serializers.DictField(child=LimitBody(), required=False)

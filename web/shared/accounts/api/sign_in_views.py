@@ -188,7 +188,7 @@ def organisation(request: Request) -> str:
     """The host's tenant. Forbidden on the platform's host."""
     tenant_id = tenant_key(request._request)
     if tenant_id == PUBLIC:
-        raise Forbidden("Only organisations' hosts give this.")
+        raise Forbidden("This is the platform's host. Ask at your organisation's own address.")
     return tenant_id
 
 

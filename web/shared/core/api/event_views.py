@@ -18,7 +18,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.api.filters import refused_parameter
+from web.shared.api.filters import refused_parameter, unknown_parameter
 from web.shared.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from web.shared.api.problems import BadCursor
 from web.shared.api.serializers import Body
@@ -114,7 +114,7 @@ def _narrowed(request: Request) -> QuerySet[DomainEvent]:
     asked = request.query_params
     for name in asked:
         if name not in PARAMETERS:
-            raise refused_parameter(name, "unknown_parameter", "This list has no such filter.")
+            raise unknown_parameter(name, PARAMETERS)
     rows = events.settled().filter(at__gte=timezone.now() - events.KEPT)
     if "type" in asked:
         kinds = asked["type"].split(",")

@@ -24,7 +24,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from web.shared.api.filters import refused_parameter
+from web.shared.api.fields import OneOf
+from web.shared.api.filters import refused_parameter, unknown_parameter
 from web.shared.api.problems import FieldError, Invalid, TooLarge, UnsupportedMediaType
 from web.shared.api.serializers import Body
 from web.shared.api.viewsets import ApiView
@@ -76,7 +77,7 @@ class ImportView(ApiView):
 
 
 class ExportBody(Body):
-    format = serializers.ChoiceField(choices=transfer.FORMATS, default="csv")
+    format = OneOf(choices=transfer.FORMATS, default="csv")
     filters = serializers.DictField(
         child=serializers.CharField(max_length=500),
         default=dict,
@@ -112,7 +113,7 @@ def _options(request: Request) -> dict[str, Any]:
     asked = request.query_params
     for name in asked:
         if name not in ("dry_run", "on_conflict"):
-            raise refused_parameter(name, "unknown_parameter", "An import has no such parameter.")
+            raise unknown_parameter(name, ("dry_run", "on_conflict"))
     dry_run, on_conflict = asked.get("dry_run", "false"), asked.get("on_conflict", "skip")
     if dry_run not in ("true", "false"):
         raise refused_parameter("dry_run", "bad_value", "true or false.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -19,7 +20,7 @@ from web.shared.tenants.context import current_tenant_id
 
 MAX_ENDPOINTS = 50
 _REASONS = {
-    "scheme": "Only https URLs.",
+    "scheme": "Only https URLs at public addresses.",
     "port": "This port is not allowed.",
     "credentials": "No user or password in the URL.",
     "address": "This address is not a public one.",
@@ -27,6 +28,11 @@ _REASONS = {
     "name": "This is not a public host name.",
     "bad_url": "Not a URL.",
 }
+# Production lets no such origin through, and need not know the name.
+_FOR_TRYING = (
+    " A receiver on your own machine is let through when the stack was started with its origin, such as "
+    "MURIMA_EGRESS_LOCAL_ORIGINS=http://127.0.0.1:9000."
+)
 
 
 def endpoint_create(*, actor: Actor, values: Mapping[str, Any]) -> tuple[WebhookEndpoint, str]:
@@ -113,4 +119,5 @@ def _check_url(url: str) -> None:
     try:
         egress.parse(url)
     except egress.Refused as refusal:
-        raise base.refuse(url=_REASONS.get(refusal.code, "We do not call this URL.")) from None
+        said = _REASONS.get(refusal.code, "We do not call this URL.")
+        raise base.refuse(url=f"{said}{_FOR_TRYING if settings.EGRESS_LOCAL_MAY_BE_SET else ''}") from None

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from web.shared.accounts.models import User
+from web.shared.api.fields import OneOf
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.platform_admin.models import SystemHealth, TenantUsage
 from web.shared.tenants.api.serializers import check_language, check_zone
@@ -94,7 +95,7 @@ class QuotaBody(Body):
 
 
 class QuotaShown(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(choices=QuotaKind.choices)
+    kind = OneOf(choices=QuotaKind.choices)
     limit = serializers.IntegerField(allow_null=True)
     used = serializers.IntegerField()
 
@@ -122,7 +123,7 @@ class PlatformUserBody(ModelBody):
 
 
 class RoleBody(Body):
-    role = serializers.ChoiceField(choices=ROLES)
+    role = OneOf(choices=ROLES)
 
 
 class UsageBody(ModelBody):

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from web.shared.api.fields import EntityId
+from web.shared.api.fields import EntityId, OneOf
 from web.shared.api.serializers import Body, ModelBody, page_of
 from web.tenant.cases import forms, permissions
 from web.tenant.cases.api.serializers import PERSON, CaseSummary
@@ -65,7 +65,7 @@ class LinkBody(ModelBody):
     """`case` is the other one, `link_type` what it is to this one."""
 
     case = EntityId("case", row=True)
-    link_type = serializers.ChoiceField(choices=LinkType.choices)
+    link_type = OneOf(choices=LinkType.choices)
     other = serializers.SerializerMethodField()
 
     class Meta:

@@ -18,7 +18,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from web.shared.accounts.registry import MEMBER
-from web.shared.api.fields import EntityId
+from web.shared.api.fields import EntityId, OneOf
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import Body, ModelBody
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
@@ -81,7 +81,7 @@ class ClockBody(ModelBody):
 
 class ClocksBody(Body):
     data = ClockBody(many=True)  # type: ignore[assignment]
-    sla_state = serializers.ChoiceField(choices=["ok", "warning", "breached", "paused", "none"])
+    sla_state = OneOf(choices=["ok", "warning", "breached", "paused", "none"])
 
 
 class PartyBody(ModelBody):
@@ -97,7 +97,7 @@ class PartyBody(ModelBody):
 
 class NewParty(Body):
     contact = EntityId("contact", source="contact_id", required=False, allow_null=True)
-    role = serializers.ChoiceField(choices=PartyRole.choices, default=PartyRole.CLIENT.value)
+    role = OneOf(choices=PartyRole.choices, default=PartyRole.CLIENT.value)
     name = serializers.CharField(max_length=200, required=False, allow_blank=True)
     notes = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     is_primary = serializers.BooleanField(required=False)
@@ -295,7 +295,7 @@ class AssignBody(Body):
 
 
 class TransitionBody(Body):
-    status = serializers.ChoiceField(choices=CaseStatus.choices)
+    status = OneOf(choices=CaseStatus.choices)
     reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
 
 
@@ -309,7 +309,7 @@ class BulkBody(Body):
     }
 
     ids = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS)
-    action = serializers.ChoiceField(choices=sorted(ACTIONS))
+    action = OneOf(choices=sorted(ACTIONS))
     value = serializers.CharField(
         max_length=MAX_TAG_LENGTH,
         allow_null=True,

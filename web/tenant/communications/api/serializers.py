@@ -11,7 +11,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from web.shared.api.fields import EntityId
+from web.shared.api.fields import EntityId, OneOf
 from web.shared.api.serializers import Body, ModelBody, page_of
 from web.shared.core.viewer import viewer_in
 from web.tenant.communications.choices import Delivery, Direction, TextFormat
@@ -264,7 +264,7 @@ class _Message(Body):
     content = serializers.CharField(
         max_length=MAX_CONTENT, allow_blank=True, trim_whitespace=False, default=""
     )
-    format = serializers.ChoiceField(choices=TextFormat.choices, default=TextFormat.TEXT.value)
+    format = OneOf(choices=TextFormat.choices, default=TextFormat.TEXT.value)
     metadata = serializers.DictField(default=dict)
     attachments = serializers.ListField(
         child=EntityId("document"), max_length=MAX_ATTACHMENTS, default=list, help_text="Ids of documents."
@@ -291,7 +291,7 @@ class ReceiveAsk(_Message):
 
     channel = RowRef(Channel)
     contact = EntityId("contact")
-    direction = serializers.ChoiceField(
+    direction = OneOf(
         choices=[Direction.INBOUND.value], default=Direction.INBOUND.value, help_text="Sending is elsewhere."
     )
     address = serializers.CharField(max_length=254, allow_blank=True, default="")
@@ -300,7 +300,7 @@ class ReceiveAsk(_Message):
 
 
 class DeliveryAsk(Body):
-    status = serializers.ChoiceField(
+    status = OneOf(
         choices=[
             (one.value, one.label) for one in Delivery if one not in (Delivery.RECEIVED, Delivery.QUEUED)
         ]

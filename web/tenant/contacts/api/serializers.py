@@ -16,6 +16,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import OneOf
 from web.shared.api.problems import FieldError, Forbidden
 from web.shared.api.serializers import REDACTED, Body, ModelBody, page_of
 from web.shared.core.validators import MAX_TAG_LENGTH, MAX_TAGS
@@ -63,7 +64,7 @@ class PhoneBody(Body):
         list_serializer_class = Listed
 
     number = serializers.CharField(max_length=40, help_text="E.164, or as written in the tenant's region.")
-    label = serializers.ChoiceField(choices=PhoneLabel.choices, required=False)  # type: ignore[assignment]
+    label = OneOf(choices=PhoneLabel.choices, required=False)  # type: ignore[assignment]
     is_primary = serializers.BooleanField(required=False)
     safe_to_call = serializers.BooleanField(required=False)
     safe_to_leave_message = serializers.BooleanField(required=False)
@@ -83,7 +84,7 @@ class AddressBody(Body):
     class Meta:
         list_serializer_class = Listed
 
-    kind = serializers.ChoiceField(choices=AddressKind.choices, required=False)
+    kind = OneOf(choices=AddressKind.choices, required=False)
     lines = serializers.CharField(max_length=1000, allow_blank=True, required=False)
     locality = serializers.CharField(max_length=100, allow_blank=True, required=False)
     postal_code = serializers.CharField(max_length=20, allow_blank=True, required=False)
@@ -341,7 +342,7 @@ ConsentsAnswer = page_of("ConsentsAnswer", ConsentBody)
 
 
 class ReachBody(Body):
-    kind = serializers.ChoiceField(choices=Reach.choices)
+    kind = OneOf(choices=Reach.choices)
     number = serializers.CharField(allow_null=True, help_text="Null for an e-mail; masked when anonymous.")
     allowed = serializers.BooleanField()
     reason = serializers.CharField(help_text='"ok", or the rule that says no.')
@@ -368,7 +369,7 @@ class DuplicatesAnswer(Body):
 class MergeAsk(Body):
     other = serializers.UUIDField(help_text="The contact that goes; the one in the path stays.")
     fields = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ChoiceField(choices=["this", "other"]), default=dict
+        child=OneOf(choices=["this", "other"]), default=dict
     )
 
 
@@ -399,7 +400,7 @@ class MergeBody(ModelBody):
 
 
 class HoldBody(Body):
-    reason = serializers.ChoiceField(choices=HoldReason.choices)
+    reason = OneOf(choices=HoldReason.choices)
 
 
 class ErasureAnswer(Body):

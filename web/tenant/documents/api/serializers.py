@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError as ModelRefused
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from web.shared.api.fields import EntityId
+from web.shared.api.fields import EntityId, OneOf
 from web.shared.api.serializers import Body, ModelBody, page_of
 from web.shared.core.validators import check_tags
 from web.tenant.documents.choices import AccessType
@@ -50,10 +50,14 @@ class DocumentBody(ModelBody):
         ]  # fmt: skip
 
 
+class UploadedFile(serializers.FileField):
+    default_error_messages = {"invalid": "Not a file: a part of multipart/form-data that has a file name."}
+
+
 class DocumentUpload(DocumentBody):
     """multipart/form-data: `file` and what is said about it."""
 
-    file = serializers.FileField(write_only=True, max_length=4000, allow_empty_file=True)
+    file = UploadedFile(write_only=True, max_length=4000, allow_empty_file=True)
     filename = serializers.CharField(max_length=255, required=False)
 
     class Meta(DocumentBody.Meta):
@@ -68,7 +72,7 @@ class DocumentUpload(DocumentBody):
 
 
 class VersionUpload(Body):
-    file = serializers.FileField(max_length=4000, allow_empty_file=True)
+    file = UploadedFile(max_length=4000, allow_empty_file=True)
 
     validate_file = DocumentUpload.validate_file
 
@@ -99,7 +103,7 @@ class LinkBody(Body):
 
 class AccessBody(ModelBody):
     user = serializers.UUIDField(source="user_id")
-    access_type = serializers.ChoiceField(choices=AccessType.choices, default=AccessType.VIEW.value)
+    access_type = OneOf(choices=AccessType.choices, default=AccessType.VIEW.value)
 
     class Meta:
         model = DocumentAccess

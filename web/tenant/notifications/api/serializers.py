@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from web.shared.api.fields import OneOf
 from web.shared.api.serializers import Body, ModelBody
 from web.tenant.notifications import rendering
 from web.tenant.notifications.choices import Channel, DeliveryState
@@ -21,9 +22,9 @@ STAMPS = ["id", "created_at", "updated_at"]
 
 
 class NotificationDeliveryBody(Body):
-    channel = serializers.ChoiceField(choices=Channel.choices)
+    channel = OneOf(choices=Channel.choices)
     step = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    state = OneOf(choices=DeliveryState.choices)
     attempts = serializers.IntegerField()
     next_at = serializers.DateTimeField()
     sent_at = serializers.DateTimeField(allow_null=True)
@@ -90,9 +91,7 @@ def recipients() -> Any:
 
 
 def channels(**kwargs: Any) -> Any:
-    return serializers.ListField(
-        child=serializers.ChoiceField(choices=Channel.choices), min_length=1, max_length=3, **kwargs
-    )
+    return serializers.ListField(child=OneOf(choices=Channel.choices), min_length=1, max_length=3, **kwargs)
 
 
 class EscalationStepBody(Body):
@@ -133,7 +132,7 @@ class NotificationPreferenceBody(ModelBody):
     """`channels`: type of event (task.assigned, task.* or *) → the channels wanted for it."""
 
     channels = serializers.DictField(
-        child=serializers.ListField(child=serializers.ChoiceField(choices=Channel.choices)), required=False
+        child=serializers.ListField(child=OneOf(choices=Channel.choices)), required=False
     )
 
     class Meta:

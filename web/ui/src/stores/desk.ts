@@ -77,6 +77,7 @@ export const useDesk = defineStore('desk', () => {
         return restore(message.data)
       case 'agent.state':
         agent.value = message.data
+        if (message.data.wrap_up?.call === told.value?.id) justEnded.value = false
         break
       case 'offer.created':
         offer.value = message.data
@@ -114,11 +115,12 @@ export const useDesk = defineStore('desk', () => {
     }
     if (state.state === 'ended' && told.value?.id !== state.id && agent.value?.wrap_up?.call !== state.id) return
     if (offer.value?.call === state.id && state.state === 'talking') offer.value = null
-    const known = told.value?.state === 'ended' && state.state === 'ended'
+    const more = state.state === 'ended' && told.value?.id === state.id && told.value.state === 'ended'
     told.value = state
-    if (known) return // said again, such as when its wrap-up is over: it does not end anew
-    justEnded.value = state.state === 'ended' && agent.value?.wrap_up?.call !== state.id
+    // What is said of an ended call later (its outcome, after the wrap-up) does not bring it back.
+    if (more) return
     clearTimeout(grace)
+    justEnded.value = state.state === 'ended' && agent.value?.wrap_up?.call !== state.id
     if (justEnded.value) grace = setTimeout(() => (justEnded.value = false), GRACE_MS)
   }
 
