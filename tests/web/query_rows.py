@@ -118,6 +118,7 @@ STATIC = {
     "cases:case-sla": "a case has at most one clock of each kind",
     "events:event-types": "what the code declares",
     "notifications:triggers": "what the code declares",
+    "organization:quotas": "what can be limited",
     "workflows:action-list": "what the code declares",
     "workflows:instance-available": "what the definition allows from one stage",
 }
