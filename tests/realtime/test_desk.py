@@ -383,7 +383,7 @@ async def test_a_frame_that_is_too_big_ends_the_socket(bench):
 
 
 async def test_more_than_twenty_messages_at_once_are_refused(bench, monkeypatch):
-    """The refill is what test_shapes proves; none here, so that it does not matter how long the sending takes."""
+    """Without a refill, which test_shapes proves: how long the sending takes shall not matter."""
     monkeypatch.setattr("realtime.limits.RATE", 0.0)
     client = await bench.desk(bench.people[0])
     for _ in range(40):
