@@ -282,6 +282,23 @@ async def test_a_party_that_is_met_again_when_its_key_is_gone_is_not_reported_as
         assert PARTIES_LOST._value.get() == before
 
 
+async def test_a_start_under_another_master_key_is_refused_and_costs_no_caller(
+    log_database: Urls, tmp_path: Path, own: sealing.Keyring
+) -> None:
+    async with Proxy(log_database.daemon) as proxy, opened(tmp_path, proxy.url, 60) as daemon:
+        await soon(lambda: not daemon.log.away)
+        proxy.away()
+        await soon(lambda: daemon.log.away)
+        party = daemon.meet()
+    other = Transit(tmp_path, "0", bytes(32), unknown, 60)
+    with pytest.raises(sealing.SealError, match="MURIMA_MASTER_KEY"):
+        await FileLog.open(tmp_path, log_database.daemon, "0", transit=other)
+    async with opened(tmp_path, log_database.daemon, 60) as daemon:
+        daemon.meet()
+        await daemon.kept()
+        assert sealing.open_party(own, row(log_database, party.party)).number == NUMBER
+
+
 async def test_a_party_that_nobody_can_open_holds_up_no_fact(
     log_database: Urls, tmp_path: Path, own: sealing.Keyring
 ) -> None:

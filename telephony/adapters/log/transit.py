@@ -80,7 +80,8 @@ class Transit:
         """When the current key first sealed."""
 
     def open(self, end: int) -> None:
-        """Take up the file's keys, or begin with a new one; `end` is the log's. Raises OSError."""
+        """Take up the file's keys, or begin with a new one; `end` is the log's. Raises OSError, and SealError
+        when they were wrapped by another master key."""
         for beside in self._path.parent.glob(f".{FILE}.*"):
             beside.unlink()  # a write that was killed: it may hold keys that were destroyed since
         kept = _load(self._path)
