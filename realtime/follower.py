@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import structlog
 from django.conf import settings
 
 from realtime.feed import Feed
@@ -24,6 +25,8 @@ from telephony.contract.ids import tenant_id
 LINGER_SECONDS = 60.0
 SWEEP_SECONDS = 5.0
 
+log = structlog.get_logger(__name__)
+
 
 class Follower:
     def __init__(self, redis_url: str) -> None:
@@ -33,6 +36,7 @@ class Follower:
         self._later: set[asyncio.Task[None]] = set()
         self._sources = Sources()
         self._sweeper: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
 
     def join(self, tenant: str) -> Feed:
         """The tenant's feed, started when it is the first use; pair with `leave`."""
@@ -46,6 +50,8 @@ class Follower:
         feed.users += 1
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.get_running_loop().create_task(self._know_keys())
         return feed
 
     def leave(self, feed: Feed) -> None:
@@ -64,8 +70,7 @@ class Follower:
 
     async def close(self) -> None:
         """End everything; tests call it, a server's loop just stops."""
-        if self._sweeper is not None:
-            await end([self._sweeper])
+        await end([task for task in (self._sweeper, self._reader) if task is not None])
         await end(self._later)
         for tenant in list(self.feeds):
             await self._end(tenant)
@@ -79,6 +84,20 @@ class Follower:
                 feed.forget_quiet(LINGER_SECONDS)
                 if feed.users == 0 and feed.idle_since < old:
                     await self._end(tenant)
+
+    async def _know_keys(self) -> None:
+        """A daemon shows a transit key for a quarter of a period before it uses it. Read them twice in that
+        time, since keys change without callers, too: when the daemon starts again."""
+        while True:
+            await asyncio.sleep(settings.TRANSIT_SECONDS / 8)
+            for tenant in list(self.feeds)[:1]:  # each shard's keys come with any tenant
+                await self._read_keys(tenant)
+
+    async def _read_keys(self, tenant: str) -> None:
+        try:
+            await self._sources.learn_keys(tenant)
+        except Exception as error:  # without PostgreSQL no key changes
+            log.warning("keys_not_read", tenant=tenant, error=type(error).__name__)
 
     async def _end(self, tenant: str) -> None:
         feed, (_, watching) = self.feeds.pop(tenant), self._presence.pop(tenant)

@@ -40,6 +40,7 @@ from telephony.ports.journal import Recorder
 from telephony.ports.log import Fenced, Log
 from telephony.ports.published import Published, Sealer
 from telephony.ports.switch import Switch, SwitchTooOld
+from telephony.sealing import SealError
 from telephony.settings import BadSettings, Settings, read
 from telephony.shell import logs
 from telephony.shell.checkpoint import Checkpoints
@@ -277,7 +278,7 @@ def build() -> str:
 
 
 async def real_parts(settings: Settings) -> Parts:
-    """The parts of production. Raises InUse, DatabaseNeeded."""
+    """The parts of production. Raises InUse, DatabaseNeeded, SealError for another master key."""
     settings.facts.mkdir(parents=True, exist_ok=True)
     published = PublishedFeed(settings.database_url, settings.published_cache, settings.master_key)
     transit = Transit(
@@ -353,6 +354,9 @@ def main() -> int:
     except (SwitchTooOld, DatabaseNeeded) as error:
         log.error("dependency", detail=str(error))
         return EXIT_DEPENDENCY
+    except SealError as error:  # going on would leave the callers on their way unreadable for good
+        log.error("master_key", detail=str(error))
+        return EXIT_USAGE
     except (Fenced, InUse, OSError) as error:
         log.error("ended", error=type(error).__name__, detail=str(error))
         return EXIT_FAILURE

@@ -195,6 +195,9 @@ RATE_LIMIT_SCALE: float = env.float("MURIMA_RATE_LIMIT_SCALE", default=1.0)
 # How often the log of API requests is written; 0 leaves that to whoever calls flush().
 REQUEST_LOG_SECONDS: float = env.float("MURIMA_REQUEST_LOG_SECONDS", default=2.0)
 
+# How long a transit key seals; the daemon's setting, read here to know how often keys must be read.
+TRANSIT_SECONDS: int = env.int("MURIMA_TRANSIT_SECONDS", default=240)
+
 # Static files and the browser application.
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"

@@ -17,6 +17,7 @@ import pytest
 
 from telephony import codec, sealing
 from telephony.adapters.log.log import FileLog
+from telephony.adapters.log.metrics import PARTIES_LOST
 from telephony.adapters.log.postgres import connected
 from telephony.adapters.log.records import PARTY
 from telephony.adapters.log.transit import FILE, Transit
@@ -54,7 +55,9 @@ class Daemon:
         return party
 
     async def kept(self) -> None:
-        """Wait until PostgreSQL has what was written."""
+        """Wait until PostgreSQL is there, then until it has what was written: `committed` does not wait for
+        a database that is away."""
+        await soon(lambda: not self.log.away)
         assert await self.log.committed(ONE, self.writer.seqs[ONE], 10) == "ok"
 
 
@@ -263,9 +266,43 @@ async def test_a_daemon_without_the_epoch_destroys_no_key(
     await old.close()
 
 
+async def test_a_party_that_is_met_again_when_its_key_is_gone_is_not_reported_as_lost(
+    log_database: Urls, tmp_path: Path, own: sealing.Keyring
+) -> None:
+    before = PARTIES_LOST._value.get()
+    async with opened(tmp_path, log_database.daemon) as daemon:
+        party = daemon.meet()
+        await daemon.kept()
+        await soon(lambda: not opens(party, *published(log_database), *held(tmp_path)))
+    async with opened(tmp_path, log_database.daemon) as daemon:
+        later = daemon.meet()  # close behind the first, so the follower reads both
+        await daemon.kept()
+        for each in (party, later):
+            assert sealing.open_party(own, row(log_database, each.party)).number == NUMBER
+        assert PARTIES_LOST._value.get() == before
+
+
+async def test_a_start_under_another_master_key_is_refused_and_costs_no_caller(
+    log_database: Urls, tmp_path: Path, own: sealing.Keyring
+) -> None:
+    async with Proxy(log_database.daemon) as proxy, opened(tmp_path, proxy.url, 60) as daemon:
+        await soon(lambda: not daemon.log.away)
+        proxy.away()
+        await soon(lambda: daemon.log.away)
+        party = daemon.meet()
+    other = Transit(tmp_path, "0", bytes(32), unknown, 60)
+    with pytest.raises(sealing.SealError, match="MURIMA_MASTER_KEY"):
+        await FileLog.open(tmp_path, log_database.daemon, "0", transit=other)
+    async with opened(tmp_path, log_database.daemon, 60) as daemon:
+        daemon.meet()
+        await daemon.kept()
+        assert sealing.open_party(own, row(log_database, party.party)).number == NUMBER
+
+
 async def test_a_party_that_nobody_can_open_holds_up_no_fact(
     log_database: Urls, tmp_path: Path, own: sealing.Keyring
 ) -> None:
+    before = PARTIES_LOST._value.get()
     async with opened(tmp_path, log_database.daemon, 60) as daemon:
         nobodys = daemon.meet(tenant=TWO)  # a tenant without a key
         party = daemon.meet()
@@ -273,6 +310,7 @@ async def test_a_party_that_nobody_can_open_holds_up_no_fact(
         assert await daemon.log.committed(TWO, 1, 10) == "ok"
         assert sealing.open_party(own, row(log_database, party.party)).number == NUMBER
         assert rows(log_database.daemon, "SELECT FROM log_party WHERE party = %s", nobodys.party) == []
+        assert PARTIES_LOST._value.get() == before + 1
 
 
 _DAEMON = """
@@ -298,22 +336,28 @@ async def test_kill_9_at_any_moment_of_a_keys_life_costs_no_caller(
 ) -> None:
     """Periods of 50 ms: a key begins, ends or is destroyed at most moments at which the daemon is killed."""
     chance, met = random.Random(5), []
-    for _ in range(10):
+    for changes in chance.sample([0, 1, 2, 3, 4] * 2, 10):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _DAEMON, str(tmp_path), log_database.daemon, stdout=subprocess.PIPE
         )
         assert process.stdout is not None
-        await process.stdout.readline()
-        await asyncio.sleep(chance.uniform(0.05, 0.5))
+        lines: list[bytes] = []
+        async with asyncio.timeout(60):
+            while len({line.split()[1] for line in lines}) <= changes:
+                lines.append(await process.stdout.readline())
+        await asyncio.sleep(chance.uniform(0, 0.2))
         process.kill()
-        met += [line.split() for line in (await process.stdout.read()).splitlines() if line.count(b" ") == 1]
+        lines += (await process.stdout.read()).splitlines(keepends=True)
         await process.wait()
+        met += [line.split() for line in lines if line.endswith(b"\n")]
+    before = PARTIES_LOST._value.get()
     async with opened(tmp_path, log_database.daemon) as daemon:
         daemon.meet()
         await daemon.kept()
-        assert len({key for _, key in met}) > 20, "keys did change"
         for party, _ in met:
             assert sealing.open_party(own, row(log_database, party.decode())).number == NUMBER
+        assert PARTIES_LOST._value.get() == before, "a party that is in its row is not reported as lost"
+        assert len({key for _, key in met}) > 20, "keys did change"
         dead = {int(key) for _, key in met}
         await soon(lambda: not dead & {key.number for key in (*published(log_database), *held(tmp_path))})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from realtime.follower import Follower
 from realtime.sources import Sources
 from telephony.contract.frames import Party
 from tests.realtime import log_table
@@ -66,3 +67,25 @@ async def test_a_party_that_came_before_its_key_is_opened_when_the_key_is_known(
     await eventually(lambda: call.party in feed.replica.names.parties)
     assert feed.replica.names.parties[call.party].number == NUMBER
     assert source.keys_learned == 1
+
+
+async def test_keys_that_changed_while_nobody_called_are_known_to_the_next_call(
+    clean_log, tenants, settings, monkeypatch
+):
+    """As after a daemon's new start: the key that was shown last is no longer the one in use."""
+    monkeypatch.setattr(settings, "TRANSIT_SECONDS", 1)
+    tenant = tenants[0].pk
+    log_table.make_transit_key(1)
+    log_table.make_transit_key(2)
+    follower = Follower(settings.REDIS_URL)
+    try:
+        feed = follower.join(tenant)
+        await eventually(lambda: feed.loaded)
+        log_table.destroy_transit_key(1)
+        log_table.destroy_transit_key(2)
+        current = log_table.make_transit_key(3)
+        log_table.make_transit_key(4)
+        party = log_table.seal_in_transit(current, tenant, "p", NUMBER, "Juma")
+        await eventually(lambda: follower._sources.open_party(party) is not None)
+    finally:
+        await follower.close()

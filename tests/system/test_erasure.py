@@ -16,6 +16,7 @@ import pytest
 
 from tests.system.kit import survival
 from tests.system.kit.everywhere import Everywhere
+from tests.system.kit.mail import Mailbox
 from tests.system.kit.rest import Rest, shared
 from tests.system.kit.sip import Caller
 from tests.system.kit.survival import AGENT_HZ, CALLER_HZ, DISPOSITION, Field, Seat, soon, talk, unbroken
@@ -30,9 +31,16 @@ PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[Field]:
-    """A stack whose transit keys change every two seconds."""
-    with survival.field(MURIMA_TRANSIT_SECONDS=str(PERIOD), MURIMA_JOURNAL="1") as made:
-        yield made
+    """A stack whose transit keys change every two seconds. Its mail leaves the house, as everywhere but on a
+    developer's console: what a colleague's mailbox holds no erasure can reach."""
+    mailbox = Mailbox()
+    mailbox.start()
+    settings = {"MURIMA_TRANSIT_SECONDS": str(PERIOD), "MURIMA_EMAIL_URL": mailbox.url}
+    try:
+        with survival.field(**settings, MURIMA_JOURNAL="1") as made:
+            yield made
+    finally:
+        mailbox.stop()
 
 
 @pytest.fixture

@@ -400,6 +400,6 @@ def test_a_model_has_one_content_type_whoever_asks_first(tenants):
     with ThreadPoolExecutor(20) as pool:
         told = list(pool.map(ids, [tenants[n % 2].pk for n in range(200)]))
     assert len(set(map(tuple, map(sorted, told)))) == 1 and len(set(told[0])) == len(models)
-    with connection.cursor() as cursor:
+    with public_context(), connection.cursor() as cursor:
         cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'django_content_type'")
         assert cursor.fetchall() == [("public",)]

@@ -20,7 +20,7 @@ from telephony.adapters.log import statements
 from telephony.adapters.log.records import ENTRY, Record
 from telephony.codec import EntryColumns, PartyColumns
 from telephony.contract.frames import Entry
-from telephony.contract.ids import TenantId
+from telephony.contract.ids import PartyId, TenantId
 from telephony.contract.view import View
 from telephony.ports.log import Fenced
 from telephony.sealing import TransitKey, WrappedKey
@@ -178,6 +178,14 @@ class Database:
             WrappedKey(tenant=tenant, version=version, wrapped=wrapped, active=active)
             for version, wrapped, active in await self._all(statements.TENANT_KEYS, (tenant,))
         ]
+
+    async def have_parties(
+        self, parties: Sequence[tuple[TenantId, PartyId]]
+    ) -> set[tuple[TenantId, PartyId]]:
+        """Which of these parties have a row, be it an erased one."""
+        tenants, names = [tenant for tenant, _ in parties], [party for _, party in parties]
+        found = await self._all(statements.HAVE_PARTIES, (tenants, names))
+        return {(TenantId(tenant), PartyId(party)) for tenant, party in found}
 
     async def make_partitions(self, today: date) -> None:
         """Today's partition and those of the next three days."""

@@ -63,6 +63,11 @@ AS t (tenant, party, key, sealed, digest)
 ON CONFLICT DO NOTHING
 """
 
+HAVE_PARTIES = """
+SELECT tenant, party FROM public.log_party
+JOIN unnest(%s::text[], %s::text[]) AS t (tenant, party) USING (tenant, party)
+"""
+
 KEEP_TRANSIT_KEYS = """
 INSERT INTO public.transit_key (shard, number, wrapped)
 SELECT %s, number, wrapped FROM unnest(%s::bigint[], %s::bytea[]) AS t (number, wrapped)
