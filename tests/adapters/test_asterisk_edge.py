@@ -50,8 +50,12 @@ class Work:
 
     def seen(self) -> tuple[int, list[str]]:
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        tasks = Path(f"/proc/{self._pid}/task").iterdir()
-        return int(fields[8]), [child for task in tasks for child in (task / "children").read_text().split()]
+        return int(fields[8]), [*self._children()]
+
+    def _children(self) -> Iterator[str]:
+        for task in Path(f"/proc/{self._pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended has no children
+                yield from (task / "children").read_text().split()
 
 
 def left(place: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import re
@@ -39,8 +40,9 @@ def family(pid: int) -> Iterator[int]:
     """A process and all that it started."""
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from family(int(child))
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended has no children
+            for child in (task / "children").read_text().split():
+                yield from family(int(child))
 
 
 def inodes(pid: int) -> set[str]:
@@ -78,8 +80,9 @@ def test_only_the_expected_sockets_wait_and_only_on_loopback(murima: World) -> N
         for pid in family(told["pid"]):
             for inode in inodes(pid) & everything.keys():
                 protocol, address, port = everything[inode]
-                assert address.is_loopback, (name, protocol, str(address), port)
-                media = name == "asterisk" and protocol == "udp" and low <= port <= high
+                # A browser offers no loopback address for its sound, so a call's media waits on every address.
+                media = name == "asterisk" and protocol.startswith("udp") and low <= port <= high
+                assert address.is_loopback or media, (name, protocol, str(address), port)
                 asked = protocol.startswith("udp") and port not in stack.ports.values()  # a resolver's answer
                 assert port in allowed or media or (asked and name != "asterisk"), (name, protocol, port)
                 seen.add((name, port))

@@ -384,7 +384,7 @@ PARTS: dict[str, tuple[Row, ...]] = {
             """
             realtime/test_desk.py
                 test_a_frame_that_is_too_big_ends_the_socket
-                test_more_than_twenty_messages_a_second_are_refused
+                test_more_than_twenty_messages_at_once_are_refused
             realtime/test_feed.py
                 test_a_slow_socket_is_resynced_and_the_second_time_closed
             realtime/test_door.py
