@@ -80,7 +80,7 @@ def test_only_the_expected_sockets_wait_and_only_on_loopback(murima: World) -> N
         for pid in family(told["pid"]):
             for inode in inodes(pid) & everything.keys():
                 protocol, address, port = everything[inode]
-                # A browser offers no loopback address for its sound, so a call's media waits on every address.
+                # Browsers offer no loopback address for their sound: a call's media waits on every address.
                 media = name == "asterisk" and protocol.startswith("udp") and low <= port <= high
                 assert address.is_loopback or media, (name, protocol, str(address), port)
                 asked = protocol.startswith("udp") and port not in stack.ports.values()  # a resolver's answer
