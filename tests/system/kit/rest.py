@@ -85,12 +85,13 @@ class Rest:
             return error.code, _decoded(error.read())
 
 
-_SHARED: dict[tuple[str, str], Rest] = {}
+_SHARED: dict[tuple[str, str, str], Rest] = {}
 
 
 def shared(url: str, email: str, password: str) -> Rest:
-    """One client for each person and run: signing in is slow, and watched for guessing."""
-    return _SHARED.setdefault((url, email), Rest(url, email, password))
+    """One client for each person and run: signing in is slow, and watched for guessing. Two stacks may have the
+    same address one after the other, but never the same passwords."""
+    return _SHARED.setdefault((url, email, password), Rest(url, email, password))
 
 
 def _decoded(raw: bytes) -> Any:
