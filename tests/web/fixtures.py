@@ -73,9 +73,12 @@ def _tenant_rows(*, with_schema: bool = False) -> list[Any]:
 @pytest.fixture
 def tenants(request: pytest.FixtureRequest) -> list[Any]:
     """The two tenants, active, with their default roles. Nothing is chosen: tenant_context, tenant_db."""
+    from web.shared.core import keys
+
     marker = request.node.get_closest_marker("django_db")
     transaction = marker is not None and marker.kwargs.get("transaction")
     request.getfixturevalue("transactional_db" if transaction else "db")
+    keys._rings.clear()  # the last test's keys went with its rows
     return _tenant_rows()
 
 
