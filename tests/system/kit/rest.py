@@ -89,8 +89,8 @@ _SHARED: dict[tuple[str, str, str], Rest] = {}
 
 
 def shared(url: str, email: str, password: str) -> Rest:
-    """One client for each person and run: signing in is slow, and watched for guessing. Two stacks may have one
-    address, one after the other, but never the same passwords."""
+    """One client for each person and run: signing in is slow, and watched for guessing. Two stacks may
+    have one address, one after the other, but never the same passwords."""
     return _SHARED.setdefault((url, email, password), Rest(url, email, password))
 
 
