@@ -8,6 +8,8 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.web.kit_calls import Script, whole_call
 from web.shared.core import jobs
@@ -57,6 +59,18 @@ def test_cases(tenant, make_user, api, category):
     wrong = boss.post("/api/v1/cases/exports/", {"filters": {"colour": "red"}})
     assert wrong.status_code == 400
     assert api(make_user("agent")).post("/api/v1/cases/exports/", {}).status_code == 403
+
+
+def test_an_export_of_cases_asks_no_more_for_many_than_for_one(tenant, make_user, api, category):
+    client = api(make_user("supervisor"))
+    counts = []
+    for more in (1, 4):
+        for _ in range(more):
+            a_case(client, category)
+        with CaptureQueriesContext(connection) as said:
+            exported(client, "cases")
+        counts.append(len([one for one in said if "cases_casesla" in one["sql"]]))
+    assert counts == [1, 1]
 
 
 def test_who_may_not_read_sensitive_fields_exports_none(tenant, make_user, api, category):

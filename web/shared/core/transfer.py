@@ -145,6 +145,16 @@ def _after(rows: QuerySet[Any], last: str | None) -> QuerySet[Any]:
     return rows if last is None else rows.filter(pk__gt=last)
 
 
+def related(relation: str, attribute: str = "name") -> Column:
+    """A column of what a row points at, empty where it points at nothing. Select the relation, too."""
+
+    def value(row: Any) -> Any:
+        found = getattr(row, relation)
+        return "" if found is None else getattr(found, attribute)
+
+    return value
+
+
 def _cell(row: Any, column: Column) -> Any:
     value = column(row) if callable(column) else getattr(row, column)
     return str(value.pk) if isinstance(value, Model) else value

@@ -39,8 +39,8 @@ _COLUMNS: dict[str, transfer.Column] = {
     "direction": "direction",
     "status": "status",
     "outcome": "outcome",
-    "queue": lambda call: call.queue.name if call.queue else "",
-    "agent": lambda call: call.agent.name if call.agent else "",
+    "queue": transfer.related("queue"),
+    "agent": transfer.related("agent"),
     "contact": "contact_id",
     "case": "case_id",
     "caller_number": "shown_number",
@@ -49,7 +49,7 @@ _COLUMNS: dict[str, transfer.Column] = {
     "answered_at": "answered_at",
     "ended_at": "ended_at",
     **{f"{name}_seconds": _seconds(name) for name in ("wait", "talk", "hold", "wrap_up")},
-    "disposition": lambda call: call.disposition.code if call.disposition else "",
+    "disposition": transfer.related("disposition", "code"),
     "note": "note",
 }
 
