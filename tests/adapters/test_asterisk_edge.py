@@ -18,6 +18,7 @@ from deployment.dev.sip.message import CRLF, Message, digest, token
 from deployment.dev.stack import Stack
 from tests.adapters.test_dialplan_asterisk import MUSIC, NUMBER, Ari, console, heard
 from tests.stack_plugin import private_stack
+from tests.system.kit.children import children
 from tests.system.kit.sip import Caller
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(120)]
@@ -46,16 +47,11 @@ class Work:
     """What Asterisk has done with processes so far: faults of children it waited for, and living ones."""
 
     def __init__(self, server: Stack) -> None:
-        self._pid = server.keeper.status()["asterisk"]["pid"]
+        self._pid = int(str(server.keeper.status()["asterisk"]["pid"]))
 
-    def seen(self) -> tuple[int, list[str]]:
+    def seen(self) -> tuple[int, list[int]]:
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[8]), [*self._children()]
-
-    def _children(self) -> Iterator[str]:
-        for task in Path(f"/proc/{self._pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended has no children
-                yield from (task / "children").read_text().split()
+        return int(fields[8]), [*children(self._pid)]
 
 
 def left(place: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import re
@@ -17,6 +16,7 @@ import pytest
 import redis
 
 from tests.system.conftest import World
+from tests.system.kit.children import children
 from tests.system.kit.crew import SLUG
 from tests.system.test_hostile import _connect, _ticket
 
@@ -39,10 +39,8 @@ SERVED = {
 def family(pid: int) -> Iterator[int]:
     """A process and all that it started."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended has no children
-            for child in (task / "children").read_text().split():
-                yield from family(int(child))
+    for child in children(pid):
+        yield from family(child)
 
 
 def inodes(pid: int) -> set[str]:
