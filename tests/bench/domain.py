@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from deployment.dev.stack import Stack
 from tests.bench import processes
 from tests.bench.child import CHECKOUT
 from tests.bench.client import Client, psql
+from tests.bench.every_list import lists
 from tests.bench.report import percentile
 
 SLUG = "amani"
@@ -78,6 +80,9 @@ async def _measure(stack: Stack, count: int, draw: random.Random) -> list[dict[s
         found = [_phone_in_database(stack, tenant["id"], count, draw)]
         for name, target, ask in _asks(client, count, draw):
             found.append(await _time(name, target, ask))
+        parents = {"contacts": await filler.newest("contacts"), "cases": await filler.newest("cases")}
+        for path in lists(parents):
+            found.append(await _time(path.partition("?")[0], LIST_MS, partial(client.get, path)))
     return found
 
 
@@ -101,7 +106,7 @@ class _Filler:
         )
         call = self._sql("SELECT id FROM calls_call ORDER BY started_at LIMIT 1").strip() or self._call()
         name = f"({_pick(FIRST)})[1 + n % {len(FIRST)}]", f"({_pick(LAST)})[1 + (n / 7) % {len(LAST)}]"
-        number = "'+2547' || lpad((n * 7919 % 100000000)::text, 8, '0')"
+        number = "'+2547' || lpad((n * 7919::bigint % 100000000)::text, 8, '0')"
         ago = f"now() - ({count} - n) * interval '7 seconds'"
         say(f"filling {count:,} contacts")
         plain = f"lower({name[0]} || ' ' || {name[1]} || ' ' || n)"
@@ -147,6 +152,9 @@ class _Filler:
             "priority": "(ARRAY['low','medium','high'])[1 + n % 3]", "created_at": ago, "updated_at": ago,
         })  # fmt: skip
         self._sql("VACUUM ANALYZE")
+
+    async def newest(self, path: str) -> str:
+        return str((await self._client.get(f"{path}/?limit=1"))["data"][0]["id"])
 
     def _call(self) -> str:
         """A call, when the demo has none yet: the columns that the intake would have filled."""

@@ -4,8 +4,10 @@
 
 One durable PostgreSQL holds two databases: `few` has two tenants, `many` has them and all the others. Both
 are served by the same code in a process each, which answers requests in turn, so that whatever else the
-machine does falls on both alike. Every request goes through Django's whole middleware. Both processes are
-warm: each has seen every one of its tenants before the first request that counts. A ratio comes with the
+machine does falls on both alike. Every request goes through Django's whole middleware. Both are asked by the
+same number of signed-in browsers in turn, as many as there are tenants, so that only the number of
+organisations differs (a browser seen again after a pause costs a write, wherever it belongs). Both processes
+are warm: each has been asked by every browser before the first request that counts. A ratio comes with the
 interval that holds 95 % of what drawing whole rounds (one of each process) again would have given.
 
 At rest: the processor time of intake, worker, beat and PostgreSQL while nobody does anything, for both
@@ -305,14 +307,14 @@ def _at_rest(stack: Stack, environment: dict[str, str], seconds: float) -> dict[
 def _requests(
     environments: dict[str, dict[str, str]], count: int, requests: int
 ) -> dict[str, dict[str, list[list[float]]]]:
-    """Milliseconds of each request, by database, route and round. `few` asks two tenants, `many` all."""
+    """Milliseconds of each request, by database, route and round."""
     children = {name: _start_child(environment) for name, environment in environments.items()}
     samples: dict[str, dict[str, list[list[float]]]] = {name: {} for name in children}
     tenants = {"few": 2, "many": count}
     try:
         for turn in range(-max(1, 2 * count // ROUND), requests // ROUND):
             for name in sorted(children, reverse=bool(turn % 2)):
-                found = _ask(children[name], tenants[name], turn)
+                found = _ask(children[name], {"tenants": tenants[name], "browsers": count})
                 for route, milliseconds in found.items() if turn >= 0 else ():
                     samples[name].setdefault(route, []).append(milliseconds)
     finally:
@@ -330,9 +332,9 @@ def _start_child(environment: dict[str, str]) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def _ask(child: subprocess.Popen[str], tenants: int, turn: int) -> dict[str, list[float]]:
+def _ask(child: subprocess.Popen[str], what: dict[str, int]) -> dict[str, list[float]]:
     assert child.stdin is not None and child.stdout is not None
-    child.stdin.write(json.dumps({"tenants": tenants, "turn": turn}) + "\n")
+    child.stdin.write(json.dumps(what) + "\n")
     child.stdin.flush()
     found: dict[str, list[float]] = json.loads(child.stdout.readline())
     return found
@@ -349,9 +351,11 @@ def _child() -> int:
         asked = json.loads(line)
         found: dict[str, list[float]] = {"me": [], "contacts": [], "contact_create": []}
         for _ in range(ROUND):
-            number = place % asked["tenants"]
+            browser = place % asked["browsers"]
             place += 1
-            client = clients.get(number) or clients.setdefault(number, _signed_in(number))
+            if browser not in clients:
+                clients[browser] = _signed_in(browser % asked["tenants"])
+            client = clients[browser]
             for route, samples in found.items():
                 started = time.perf_counter()
                 answer = _request(client, route)
