@@ -228,13 +228,58 @@ def drain(tenant_id: str, *, patient: bool = True) -> int:
     """Give every consumer what it has not had; returns how many events were handled or passed over.
 
     Safe to run twice at once: a position is locked, and who finds it locked goes on to the next. With
-    `patient` off a consumer that failed is tried again at once, without its pause.
+    `patient` off a consumer that failed is tried again at once, without its pause. It ends when a round over
+    those that are behind moved nobody: what came meanwhile, and what the consumers themselves emitted, has
+    been handed on too.
     """
     handled = 0
     with tenant_context(tenant_id):
-        for name, handler in list(consumers.items()):
-            handled += _catch_up(name, handler, patient)
+        while behind := _behind():
+            passed = _pass_over([name for name in behind if _wants[name] is not None])
+            moved = sum(passed.values())
+            for name in behind:
+                if name not in passed:
+                    moved += _catch_up(name, consumers[name], patient)
+            if not moved:
+                break
+            handled += moved
     return handled
+
+
+def _behind() -> list[str]:
+    """Consumers that have not had the newest event that is settled. One query: mostly there is nobody."""
+    newest = settled().order_by("-transaction_id", "-sequence").values_list("transaction_id", "sequence")
+    last = newest.first()
+    if last is None:
+        return []
+    level = _model("EventPosition").objects.extra(
+        where=["(transaction_id, sequence) >= (%s::text::xid8, %s)"], params=[str(last[0]), last[1]]
+    )
+    level_with_it = set(level.values_list("consumer", flat=True))
+    return [name for name in consumers if name not in level_with_it]
+
+
+def _pass_over(names: list[str]) -> dict[str, int]:
+    """Move at once all those who want nothing of what is ahead of them: how many events each was moved over.
+
+    That is the rule while calls come, and one transaction for all is one write to the disk instead of one for
+    each. Whoever wants something, has failed, or has no position yet, is left to `_catch_up`.
+    """
+    passed = {}
+    with transaction.atomic(durable=True):
+        objects = _model("EventPosition").objects
+        found = list(objects.select_for_update(skip_locked=True).filter(consumer__in=names, failures=0))
+        window = _window(min(found, key=_place)) if found else []
+        for position in found:
+            ahead = [one for one in window if _place(one) > _place(position)]
+            if ahead and not _wanted(position.consumer, ahead):
+                _advance(position, ahead[-1])
+                passed[position.consumer] = len(ahead)
+    return passed
+
+
+def _place(row: Any) -> tuple[int, int]:
+    return row.transaction_id, row.sequence
 
 
 def _catch_up(name: str, handler: Handler, patient: bool) -> int:
@@ -327,17 +372,27 @@ def _advance(position: Any, last: Any) -> None:
 def _ahead(name: str, position: Any, limit: int) -> tuple[list[DomainEvent], int, Any]:
     """The next events that this consumer wants, at most `limit`; how many its position may pass with them,
     and the last of those (None when there is nothing)."""
-    wants = _wants[name]
-    if wants is None:
+    if _wants[name] is None:
         batch = list(_unread(position)[:limit])
         return batch, len(batch), batch[-1] if batch else None
-    window = list(_unread(position).values_list("transaction_id", "sequence", "type", named=True)[:WINDOW])
-    wanted = wants({one.type for one in window}) if window else set()
+    window = _window(position)
+    wanted = _wanted(name, window)
     places = [place for place, one in enumerate(window, 1) if one.type in wanted][:limit]
     passed = places[-1] if len(places) == limit else len(window)
     found = _model("DomainEvent").objects.filter(sequence__in=[window[n - 1].sequence for n in places])
     batch = list(found.order_by("transaction_id", "sequence")) if places else []
     return batch, passed, window[passed - 1] if window else None
+
+
+def _window(position: Any) -> list[Any]:
+    """Place and type of the events after `position`, at most WINDOW."""
+    rows = _unread(position).values_list("transaction_id", "sequence", "type", named=True)
+    return list(rows[:WINDOW])
+
+
+def _wanted(name: str, window: list[Any]) -> set[str]:
+    wants = _wants[name]
+    return wants({one.type for one in window}) if wants and window else set()
 
 
 def _unread(position: Any) -> models.QuerySet[DomainEvent]:

@@ -108,11 +108,12 @@ def _new(tenant_id: str, histories: Sequence[fold.History]) -> dict[str, Call]:
     region = contacts.region_of(tenant_id)
     numbers = {party: _number(who.number, region) for party, who in callers.items()}
     known = contacts.perhaps_known(numbers.values())
+    unnamed = contacts.same_callers(numbers.values())
     made = {}
     for history in histories:
         who, number = callers.get(history.party), numbers.get(history.party, "")
         matches = contacts.find_by_number(number) if number in known else []
-        contact = matches[0] if matches else contacts.same_caller(number)
+        contact = matches[0] if matches else unnamed.get(number)
         made[history.call] = Call(
             id=uuid.UUID(history.call),
             party=uuid.UUID(history.party),

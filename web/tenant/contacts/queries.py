@@ -127,6 +127,11 @@ def same_caller(number: str) -> Contact | None:
     return anonymity.same_caller(number)
 
 
+def same_callers(numbers: Iterable[str]) -> dict[str, Contact]:
+    """As `same_caller`, for many numbers at once; a number that nobody called from is left out."""
+    return anonymity.same_callers(numbers)
+
+
 def consent_holds(contact: Any, purpose: str, at: datetime | None = None) -> bool | None:
     """True: given. False: refused, withdrawn or expired. None: nobody asked."""
     return consents.holds(contact, purpose, at)
