@@ -238,11 +238,18 @@ class Daemon:
             return self.parties.number(ring.call)
         return ring.leg
 
-    def _wanted(self, ring: c.RingAgent) -> bool:
+    def _wanted(self, command: c.SwitchCommand) -> bool:
+        """Whether what a ring or a bridge was ordered for still holds; everything else is carried out."""
+        if not isinstance(command, c.RingAgent | c.Bridge):
+            return True
         assert self.runtime is not None
-        view = self.runtime.live(ring.call)
-        call = view.calls.get(ring.call) if view is not None else None
-        return call is not None and call.offer is not None and call.offer.offer == ring.leg
+        view = self.runtime.live(command.call)
+        call = view.calls.get(command.call) if view is not None else None
+        if call is None:
+            return False
+        if isinstance(command, c.Bridge):
+            return call.bridge == command.bridge
+        return call.offer is not None and call.offer.offer == command.leg
 
     def _report(self, call: CallId, event: e.Event) -> None:
         tenant = self.directory.tenant_of(call)

@@ -3,7 +3,7 @@
 Every conversation has a lane, chosen by its id for ever, and each lane one worker, so nothing overtakes. The
 door is passed before each command. What fails comes back as an event: a leg that the switch would not call
 as `LegGone`, everything else as `CommandFailed`, together with a doubt. A ring whose offer is over before
-its turn came is not sent at all.
+its turn came is not sent at all, nor is the bridge of a talk that is: it would only fail.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Executor:
         *,
         node_of: Callable[[CallId], str],
         shown: Callable[[c.RingAgent], str],
-        wanted: Callable[[c.RingAgent], bool],
+        wanted: Callable[[c.SwitchCommand], bool],
         report: Callable[[CallId, e.Event], None],
         doubt: Callable[[str, str], None],
     ) -> None:
@@ -99,10 +99,10 @@ class Executor:
     async def _carry_out(self, lane: int, moment: float, command: c.SwitchCommand) -> None:
         kind = type(command).__name__
         shown = ""
+        if not self._wanted(command):
+            meters.COMMANDS.labels("overtaken").inc()
+            return
         if isinstance(command, c.RingAgent):
-            if not self._wanted(command):
-                meters.COMMANDS.labels("overtaken").inc()
-                return
             shown = self._shown(command)
         node = self._node_of(command.call)
         meters.COMMANDS.labels(kind).inc()

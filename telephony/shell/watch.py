@@ -33,6 +33,9 @@ from telephony.shell.reconcile import CONFIRM_SECONDS, Found, Reconciler
 from telephony.shell.runtime import Runtime
 
 AUDIT_SECONDS = 30.0
+DOUBT_SECONDS = 1.0
+"""How far comparisons for a doubt are apart. Where calls end faster than commands reach the switch, each
+failure is a doubt, and comparisons on the heels of one another would take the time that the commands lack."""
 SETTLE_SECONDS = 3.0
 """How long offers wait at most after a (re)connect."""
 LOOK_SECONDS = 0.25
@@ -241,13 +244,15 @@ class Watch:
 
     async def audit(self) -> None:
         """For ever: every 30 s, on doubt, and a second later for what needs a second look."""
-        pause = AUDIT_SECONDS
+        pause, quiet_until = AUDIT_SECONDS, 0.0
         while True:
             try:
                 async with asyncio.timeout(pause):
                     await self._doubt.wait()
+                    await asyncio.sleep(quiet_until - monotonic())
             except TimeoutError:
                 pass
+            quiet_until = monotonic() + DOUBT_SECONDS
             doubted = self._doubt.is_set()
             self._doubt.clear()
             pause = AUDIT_SECONDS

@@ -10,7 +10,7 @@ import pytest
 from telephony.contract import facts as f
 from telephony.contract.clock import SECOND
 from telephony.contract.frames import Entry
-from telephony.contract.ids import CallId, Endpoint, LegId, NumberId, PartyId, TenantId, part
+from telephony.contract.ids import CallId, Endpoint, LegId, NumberId, PartyId, TenantId, bridge, part
 from telephony.engine import commands as c
 from telephony.engine import events as e
 from telephony.ports import switch as s
@@ -155,6 +155,7 @@ RING = c.RingAgent(
 )
 ANSWER = c.AnswerCaller(call=CALL, channel=CHANNEL)
 MUSIC = c.StartMusic(call=CALL, channel=CHANNEL, music="default")
+BRIDGE = c.Bridge(call=CALL, bridge=bridge(CALL, 3), channel=CHANNEL, leg=part(CALL, 2))
 
 
 async def test_commands_of_a_conversation_keep_their_order_on_one_lane() -> None:
@@ -180,10 +181,12 @@ async def test_nothing_leaves_through_a_closed_door() -> None:
         assert [name for name, _ in shop.switch.seen] == ["AnswerCaller"]
 
 
-async def test_ring_whose_offer_is_over_is_not_sent() -> None:
+@pytest.mark.parametrize("command", [RING, BRIDGE], ids=lambda command: type(command).__name__)
+async def test_ring_whose_offer_is_over_is_not_sent(command: c.SwitchCommand) -> None:
+    """Nor is the bridge of a talk that ended before its turn came."""
     async with Workshop() as shop:
         shop.wanted = False
-        shop.executor.submit([RING])
+        shop.executor.submit([command])
         await asyncio.wait_for(shop.executor.drained(), 1)
         assert shop.switch.seen == []
 

@@ -3,6 +3,7 @@
 """A node that is replaced, and a loop that stood still: what is asked, in which order, before anyone acts."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from telephony.shell import lease
 from telephony.shell.directory import Directory
 from telephony.shell.door import Door
 from telephony.shell.lease import keep_lease
+from telephony.shell.reconcile import Found
 from telephony.shell.watch import Watch
 
 
@@ -177,3 +179,32 @@ async def test_after_a_connect_phones_are_listed_again_because_the_list_follows(
     monkeypatch.setattr(parts.watch, "reconcile", agreed)
     await parts.watch._recover()
     assert switch.told == [False, True]
+
+
+async def test_doubts_that_come_in_a_row_are_answered_at_once_and_then_together(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under more calls than the machine can carry every failed command is a doubt."""
+    compared: list[float] = []
+
+    async def compare(why: str) -> Found:
+        compared.append(asyncio.get_running_loop().time())
+        return Found()
+
+    async def nothing() -> None:
+        pass
+
+    monkeypatch.setattr("telephony.shell.watch.DOUBT_SECONDS", 0.2)
+    monkeypatch.setattr(parts.watch, "reconcile", compare)
+    monkeypatch.setattr(parts.watch, "_phones", nothing)
+    parts.watch.up = True
+    audit = asyncio.create_task(parts.watch.audit())
+    begun = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() < begun + 0.5:
+        parts.watch.doubt("command_failed")
+        await asyncio.sleep(0.005)
+    await until(lambda: compared[-1] > begun + 0.5)
+    audit.cancel()
+    assert compared[0] < begun + 0.1, "the first is not kept waiting"
+    assert all(b - a >= 0.19 for a, b in itertools.pairwise(compared)), "no other on its heels"
+    assert len(compared) >= 3, "and the last doubt is answered, too"
