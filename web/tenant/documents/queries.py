@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
@@ -41,7 +40,7 @@ def visible(
     mine = Q(created_by=viewer.user_id) | Q(given) if viewer.user_id else Q(pk__in=[])
     if scope is Scope.TEAM:
         mine |= Q(created_by__in=viewer.team)
-    in_case = Q(case__in=_cases(viewer))
+    in_case = entities.may_be_seen("case", "case_id", viewer)
     if scope is Scope.ALL:
         return queryset.filter(mine | Q(case=None) | in_case)
     public = Q(is_public=True, case=None) if access is not AccessType.EDIT else Q(pk__in=[])
@@ -54,10 +53,6 @@ def may(document: Document, viewer: Viewer, access: AccessType) -> bool:
 
 def _grants(user_id: uuid.UUID | None) -> QuerySet[DocumentAccess]:
     return DocumentAccess.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), user=user_id)
-
-
-def _cases(viewer: Viewer) -> QuerySet[Any]:
-    return entities.get("case").rows(viewer).values("pk")
 
 
 def version_of(document: Document, number: int | None) -> DocumentVersion | None:

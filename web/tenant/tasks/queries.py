@@ -28,7 +28,7 @@ def visible(queryset: QuerySet[Task], viewer: Viewer, code: str = TASKS_VIEW) ->
     rows = viewer.narrow(queryset, code, *OWNERS)
     if viewer.scope(code) is None:
         return rows
-    free = Q(case_id=None) | Q(case_id__in=entities.get("case").rows(viewer).values("pk"))
+    free = Q(case_id=None) | entities.may_be_seen("case", "case_id", viewer)
     if viewer.user_id is not None:
         free |= Q(assigned_to_id=viewer.user_id) | Q(created_by_id=viewer.user_id)
     return rows.filter(free)

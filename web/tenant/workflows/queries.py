@@ -22,8 +22,7 @@ def visible_instances(queryset: QuerySet[Any], viewer: Viewer) -> QuerySet[Any]:
     """Instances on entities that the viewer may see. One query, however many kinds of entities there are."""
     condition = Q()
     for name in entities.names():
-        rows = entities.get(name).rows(viewer)
-        condition |= Q(entity_type=name, entity_id__in=rows.order_by().values("pk"))
+        condition |= Q(entity_type=name) & entities.may_be_seen(name, "entity_id", viewer)
     return queryset.filter(condition) if condition else queryset.none()
 
 
