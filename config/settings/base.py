@@ -81,10 +81,12 @@ DATABASE_DAEMON = database(
     "MURIMA_DATABASE_DAEMON_URL", default=env.str("MURIMA_DATABASE_URL", default=_DATABASE)
 )
 _POOL: int = env.int("MURIMA_DATABASE_POOL", default=8)
+# Without just-in-time compilation: a list that asks who may see what costs a millisecond to answer, and half
+# a second to compile as soon as PostgreSQL expects that somebody wants all of it.
 DATABASES["default"]["OPTIONS"] |= {
     "connect_timeout": 5,
     "options": "-c statement_timeout=30000 -c lock_timeout=10000 "
-    "-c idle_in_transaction_session_timeout=60000",
+    "-c idle_in_transaction_session_timeout=60000 -c jit=off",
 }
 if _POOL:
     # An attempt that failed is given up soon, so that the first request after an outage makes a new one and

@@ -35,10 +35,10 @@ class Client:
             assert answer.status == 200, body
             return body
 
-    async def post(self, path: str, body: dict[str, Any], expected: int = 201) -> Any:
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
         async with self._web.post(f"{self._url}/api/v1/{path}", json=body, headers=self._headers) as answer:
             made = await answer.json()
-            assert answer.status == expected, made
+            assert answer.status == 201, made
             return made
 
     async def post_form(self, path: str, form: aiohttp.FormData) -> Any:

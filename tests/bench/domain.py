@@ -160,7 +160,7 @@ class _Filler:
 
     async def _hang(self) -> None:
         """What hangs on the cases, unless it is there."""
-        if int(self._sql("SELECT count(*) FROM tasks_task")) < 1000:
+        if int(self._sql("SELECT count(*) FROM workflows_workflowinstance")) < 1000:
             say("filling what hangs on the cases")
             cases = int(self._sql("SELECT count(*) FROM cases_case WHERE case_number LIKE '1999-%'"))
             await case_rows.fill(self._client, self._multiply, await self.newest("cases"), cases, _id)

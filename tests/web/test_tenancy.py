@@ -403,3 +403,10 @@ def test_a_model_has_one_content_type_whoever_asks_first(tenants):
     with public_context(), connection.cursor() as cursor:
         cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'django_content_type'")
         assert cursor.fetchall() == [("public",)]
+
+
+def test_no_query_is_compiled_before_it_is_answered(tenant):
+    """Half a second for a page of fifty, once the planner expects that all of a large tenant is wanted."""
+    with tenant_context(tenant.pk), connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)

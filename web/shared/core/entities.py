@@ -14,7 +14,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from web.shared.core.viewer import Viewer
 
@@ -86,10 +86,11 @@ def get(name: str) -> Entity:
 def may_be_seen(name: str, column: str, viewer: Viewer) -> Q:
     """The condition that the row whose id is in `column` is there and may be seen by this viewer.
 
-    As EXISTS and not as IN: where the condition stands beside an OR, PostgreSQL collects everything that an
-    IN might name, all cases of a tenant for a page of fifty tasks, but looks up what an EXISTS asks for.
+    As "is it itself, looked up by its id": of an IN or an EXISTS that stands beside an OR, PostgreSQL makes a
+    list of everything it might name, all cases of a tenant for a page of fifty tasks.
     """
-    return Q(Exists(get(name).rows(viewer).order_by().filter(pk=OuterRef(column))))
+    rows = get(name).rows(viewer).order_by().filter(pk=OuterRef(column))
+    return Q(**{column: Subquery(rows.values("pk")[:1])})
 
 
 def row(name: str, pk: uuid.UUID | str, viewer: Viewer) -> Any:
