@@ -16,8 +16,12 @@ from tests.bench.client import Client
 Multiply = Callable[[str, str, int, dict[str, str]], None]
 """Table, id of the row to copy, how many, and SQL over `n` for what differs."""
 
-_STAGES = [{"name": "open", "initial": True}, {"name": "closed", "final": True}]
-_WAYS = [{"name": "close", "from": ["open"], "to": "closed"}]
+_WORKFLOW: dict[str, Any] = {
+    "name": "Bench",
+    "entity_type": "case",
+    "stages": [{"name": "open", "initial": True}, {"name": "closed", "final": True}],
+    "transitions": [{"name": "close", "from": ["open"], "to": "closed"}],
+}
 
 
 async def fill(
@@ -29,16 +33,12 @@ async def fill(
     multiply("tasks_task", task["id"], cases, {**own, "id": sql_id("e0"), "case_id": sql_id("d0")})
     form = aiohttp.FormData({"case": case})
     form.add_field("file", b"hello", filename="a.txt", content_type="text/plain")
-    document = await client.post_form("documents/", form)
+    document = await client.post("documents/", form)
     multiply(
         "documents_document", document["id"], cases, {**own, "id": sql_id("f0"), "case_id": sql_id("d0")}
     )
-    workflow = await client.post("workflows/", _workflow())
+    workflow = await client.post("workflows/", _WORKFLOW)
     await client.post(f"workflows/{workflow['id']}/publish/", {})
     started = await client.post("workflows/instances/", {"workflow": workflow["id"], "entity_id": case})
     changed = {**own, "id": sql_id("a1"), "entity_id": sql_id("d0")}
     multiply("workflows_workflowinstance", started["id"], cases, changed)
-
-
-def _workflow() -> dict[str, Any]:
-    return {"name": "Bench", "entity_type": "case", "stages": _STAGES, "transitions": _WAYS}

@@ -247,7 +247,7 @@ def drain(tenant_id: str, *, patient: bool = True) -> int:
 
 
 def _behind() -> list[str]:
-    """Consumers that have not had the newest event that is settled. One query: mostly there is nobody."""
+    """Consumers that have not had the newest event that is settled: one look at each table."""
     newest = settled().order_by("-transaction_id", "-sequence").values_list("transaction_id", "sequence")
     last = newest.first()
     if last is None:
