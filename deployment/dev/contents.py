@@ -1,7 +1,8 @@
 """What has to be in the database before Murima's processes start: tables, and the demo's tenants.
 
-Management commands do it, as the roles that the environment names. `manage.py demo_load --json` prints, as
-its last line, {"tenants": [{id, slug, numbers: [{number, queue}], users: [{email, password, role, sip?}]}]}.
+Management commands do it, as the roles that the environment names. `manage.py demo_load --migrate --json`
+prints, as its last line,
+{"tenants": [{id, slug, numbers: [{number, queue}], users: [{email, password, role, sip?}]}]}.
 """
 
 from __future__ import annotations
@@ -19,16 +20,9 @@ if TYPE_CHECKING:
 
 
 def prepare(stack: Stack) -> list[dict[str, Any]]:
-    """Migrate, and make the demo's tenants if they are not there; returns them."""
-    manage(stack, "migrate_schemas", "--verbosity", "0")
-    return load_demo(stack)
-
-
-def load_demo(stack: Stack) -> list[dict[str, Any]]:
-    """The demo's tenants, made if they are not there: [{id, slug, numbers, users}]."""
-    if not list(machine.checkout().glob("web/*/*/management/commands/demo_load.py")):
-        return []
-    printed = manage(stack, "demo_load", "--json")
+    """Migrate, and make the demo's tenants if they are not there: [{id, slug, numbers, users}]. One command
+    for both, since loading Django takes longer than looking that all is there."""
+    printed = manage(stack, "demo_load", "--migrate", "--json")
     tenants: list[dict[str, Any]] = json.loads(printed.strip().splitlines()[-1])["tenants"]
     return tenants
 

@@ -31,7 +31,8 @@ _HERE = Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """One process: `ready` says whether it answers; `as_server` drops root to the servers' user."""
+    """One process: `ready` says whether it answers; `as_server` drops root to the servers' user; `nice` from
+    1 to 19 lets all others have the processor first."""
 
     name: str
     command: list[str]
@@ -39,6 +40,7 @@ class Spec:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     directory: Path | None = None
     as_server: bool = False
+    nice: int = 0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 10.0
@@ -55,12 +57,14 @@ class _Child:
     last_exit: int | None = None
 
 
-def demote(command: list[str], *, parent: int, death_signal: int, as_server: bool) -> list[str]:
+def demote(
+    command: list[str], *, parent: int, death_signal: int, as_server: bool, nice: int = 0
+) -> list[str]:
     """`command` wrapped so that it runs as the servers' user and ends with `parent` (0: it does not)."""
     user = machine.server_user() if as_server else None
     ids = [str(user.pw_uid), str(user.pw_gid)] if user else ["-1", "-1"]
     launcher = [sys.executable, "-S", "-E", str(_HERE / "launch.py")]
-    return [*launcher, str(parent), str(death_signal), *ids, *command]
+    return [*launcher, str(parent), str(death_signal), *ids, str(nice), *command]
 
 
 class Keeper:
@@ -242,8 +246,9 @@ class Keeper:
         spec = child.spec
         spec.prepare()
         command = demote(
-            spec.command, parent=os.getpid(), death_signal=spec.death_signal, as_server=spec.as_server
-        )
+            spec.command, parent=os.getpid(), death_signal=spec.death_signal, as_server=spec.as_server,
+            nice=spec.nice,
+        )  # fmt: skip
         with self.log(spec.name).open("ab") as log:
             child.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -15,7 +15,7 @@ from deployment.dev.keeper import Spec
 if TYPE_CHECKING:
     from deployment.dev.stack import Stack
 
-_LATER = ["nice", "-n", "10"]
+_LATER = {"intake": 10, "worker": 10, "beat": 10}
 """What may come later does: on a machine with few cores rows, mail and periodic work must not take the
 processor from a caller who is being connected. Asterisk, the daemon, the desks' server, PostgreSQL and Redis
 keep their priority; whoever waits for intake's rows waits milliseconds more, and only under load."""
@@ -48,17 +48,17 @@ def _spec(stack: Stack, name: str, root: Path) -> Spec:
         # -v 0: no access log, whose lines would quote query strings; each request logs one line of its own.
         "web": [str(bin_ / "daphne"), "-v", "0", "-b", host, "-p", port, "--no-server-name",
                 "config.asgi:application"],
-        "intake": [*_LATER, python_, "manage.py", "intake"],
-        "worker": [*_LATER, str(bin_ / "celery"), "-A", "config.celery", "worker", "--pool", "threads",
+        "intake": [python_, "manage.py", "intake"],
+        "worker": [str(bin_ / "celery"), "-A", "config.celery", "worker", "--pool", "threads",
                    "-c", "4", "-l", "warning"],
-        "beat": [*_LATER, str(bin_ / "celery"), "-A", "config.celery", "beat", "-l", "warning",
+        "beat": [str(bin_ / "celery"), "-A", "config.celery", "beat", "-l", "warning",
                  "-s", str(stack.home / "run/beat-schedule"), "--pidfile="],
     }  # fmt: skip
     metrics = f"127.0.0.1:{stack.ports['metrics_' + name]}"
     environment = {**stack.environment, "MURIMA_METRICS_BIND": metrics, "PYTHONUNBUFFERED": "1"}
     return Spec(
         name, commands[name], _ready(name, port, metrics), environment=environment, directory=root,
-        stop_signal=signal.SIGTERM, death_signal=signal.SIGKILL,
+        nice=_LATER.get(name, 0), stop_signal=signal.SIGTERM, death_signal=signal.SIGKILL,
     )  # fmt: skip
 
 

@@ -52,9 +52,12 @@ class Executor:
         self._idle = asyncio.Event()
 
     def submit(self, commands: Iterable[c.SwitchCommand]) -> None:
-        """Queue commands; they leave in this order per conversation."""
+        """Queue commands; they leave in this order per conversation. A conversation that rings somebody goes
+        before the others of this batch: a caller waits for that, and nobody for what is cleared away."""
         moment = monotonic()
-        for command in commands:
+        batch = list(commands)
+        ringing = {command.call for command in batch if isinstance(command, c.RingAgent)}
+        for command in sorted(batch, key=lambda command: command.call not in ringing):
             lane = lane_of(command.call)
             self._lanes[lane].append((moment, command))
             self._pending[command.call] += 1

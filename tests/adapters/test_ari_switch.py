@@ -248,6 +248,28 @@ def _reached(listener: Listener, name: Endpoint) -> bool | None:
 
 @pytest.mark.asterisk
 @pytest.mark.timeout(60)
+async def test_legs_are_dialled_at_the_first_try(stack: Stack, stack_asterisk: object) -> None:
+    """Asterisk takes a dial as soon as it has told of the leg's entry: nothing is asked in vain."""
+    name = Endpoint("dfeedfeedfeee")
+    listener = Listener(
+        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="early")
+    )
+    await listener.until_note(SwitchUp)
+    device = Device(endpoint=name, kind=DeviceKind.SIP, digest=digest(name, "pw"))
+    await listener.switch.provision(TENANT, device)
+    async with Agent(("127.0.0.1", stack.ports["sip"]), name, "pw"):
+        await listener.until(lambda: _reached(listener, name) is True)
+        for n in range(20):
+            wanted = ring(call(), name)
+            await listener.switch.carry_out(wanted, n % LANES, "+254711000001")
+            await listener.switch.hang_up(wanted.leg)
+    assert meters.REQUESTS.labels("early", "early")._value.get() <= 1
+    await listener.switch.withdraw(name)
+    await listener.close()
+
+
+@pytest.mark.asterisk
+@pytest.mark.timeout(60)
 async def test_order_of_a_callers_events(stack: Stack, stack_asterisk: object) -> None:
     listener = Listener(
         AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
@@ -446,6 +468,31 @@ async def test_leg_that_has_not_entered_yet_is_dialled_again(fake: FakeAri, list
     await listener.switch.carry_out(ring(call(), "d0123456789ab"), 0, "x")
     dials = [uri for _, uri, _ in fake.requests if uri.endswith("/dial")]
     assert len(dials) == 4
+
+
+async def test_leg_is_dialled_when_it_has_entered_and_not_before(fake: FakeAri, listener: Listener) -> None:
+    fake.registered["d0123456789ab"] = "online"
+    wanted = ring(call(), "d0123456789ab")
+    ringing = asyncio.create_task(listener.switch.carry_out(wanted, 0, "x"))
+    async with asyncio.timeout(5):
+        while wanted.leg not in fake.channels:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await fake.frame(STARTED)  # somebody else's entry
+    await listener.until_note(CallerCame)
+    assert not ringing.done() and fake.requests[-1][1] == "channels/create"
+    await fake.frame(STARTED | {"args": ["leg"], "channel": fake.channels[wanted.leg]})
+    await ringing
+    assert fake.requests[-1][1] == f"channels/{wanted.leg}/dial"
+
+
+async def test_leg_whose_entry_is_not_heard_of_is_dialled_all_the_same(
+    fake: FakeAri, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.adapters.ari.entries.WITHIN", 0.001)
+    fake.registered["d0123456789ab"] = "online"
+    wanted = ring(call(), "d0123456789ab")
+    await listener.switch.carry_out(wanted, 0, "x")
+    assert fake.requests[-1][1] == f"channels/{wanted.leg}/dial"
 
 
 async def test_leg_ordered_twice_is_made_once(fake: FakeAri, listener: Listener) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import uuid
 from typing import Any
 
@@ -167,6 +168,19 @@ async def test_commands_of_a_conversation_keep_their_order_on_one_lane() -> None
             (name, lane_of(CALL)) for name in ("RingAgent", "AnswerCaller", "StartMusic")
         ]
         assert not shop.executor.busy(CALL)
+
+
+@pytest.mark.parametrize("same_lane", [True, False])
+async def test_a_ring_leaves_before_what_other_conversations_clear_away(same_lane: bool) -> None:
+    others = (CallId(str(uuid.UUID(int=n))) for n in itertools.count(1))
+    old = next(one for one in others if one != CALL and (lane_of(one) == lane_of(CALL)) == same_lane)
+    async with Workshop() as shop:
+        await asyncio.sleep(0.01)  # every lane waits for work
+        clearing = [c.HangUpLeg(call=old, leg=part(old, 2)), c.DestroyBridge(call=old, bridge=bridge(old, 3))]
+        shop.executor.submit([*clearing, RING, MUSIC])
+        await asyncio.wait_for(shop.executor.drained(), 1)
+        names = [name for name, _ in shop.switch.seen]
+        assert names[0] == "RingAgent" and names.index("HangUpLeg") < names.index("DestroyBridge")
 
 
 async def test_nothing_leaves_through_a_closed_door() -> None:

@@ -405,6 +405,7 @@ def test_a_model_has_one_content_type_whoever_asks_first(tenants):
         assert cursor.fetchall() == [("public",)]
 
 
+@pytest.mark.django_db
 def test_no_query_is_compiled_before_it_is_answered(tenant):
     """Half a second for a page of fifty, once the planner expects that all of a large tenant is wanted."""
     with tenant_context(tenant.pk), connection.cursor() as cursor:

@@ -18,6 +18,7 @@ import structlog
 
 from telephony.adapters.ari import commands, meters, provision, translate, wire
 from telephony.adapters.ari.control import Control
+from telephony.adapters.ari.entries import Entries
 from telephony.adapters.ari.feed import Feed, Frame
 from telephony.adapters.ari.rest import Http
 from telephony.contract.ids import Endpoint, TenantId, endpoint
@@ -35,7 +36,7 @@ from telephony.ports.switch import (
 
 OLDEST = (22, 10, 1)
 ENTRY_TRIES, ENTRY_SECONDS = 30, 0.001
-"""A leg enters the application within a millisecond or two of its creation; half a second in all."""
+"""How often a dial is tried whose leg has not entered, as far as Asterisk knows; half a second in all."""
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?")
 _CONFIG = "asterisk/config/dynamic/res_pjsip"
 
@@ -64,6 +65,7 @@ class AriSwitch:
         self._http = Http(url, user, password, node)
         self._control = Control(self._http, self.application, node)
         self._feed = Feed(self._http, self.application, node, self._prepare)
+        self._entries = Entries()
 
     # --- up -----------------------------------------------------------------------------------------
 
@@ -83,6 +85,8 @@ class AriSwitch:
                 meters.DROPPED.labels(self.node, "unused" if kind in wire.IGNORED else "unknown").inc()
                 return None
             meters.FRAMES.labels(self.node, kind).inc()
+            if isinstance(event, wire.StasisStart):
+                self._entries.entered(event.channel.id)
             return translate.note(event, node=self.node, application=self.application)
         except wire.Malformed:
             meters.DROPPED.labels(self.node, "malformed").inc()
@@ -115,8 +119,16 @@ class AriSwitch:
         except ValueError as error:
             log.error("command_refused", node=self.node, command=type(command).__name__, why=str(error))
             raise SwitchError(type(command).__name__, 400) from error
-        for request in wanted:
-            await self._one(lane, request, type(command).__name__)
+        leg = command.leg if isinstance(command, c.RingAgent) else ""
+        if leg:
+            self._entries.expect(leg)
+        try:
+            for request in wanted:
+                if request.needs_entry:
+                    await self._entries.wait(leg)
+                await self._one(lane, request, type(command).__name__)
+        finally:
+            self._entries.forget(leg)
 
     async def _one(self, lane: int, request: commands.Request, what: str) -> None:
         for attempt in range(ENTRY_TRIES):

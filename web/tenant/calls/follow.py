@@ -6,8 +6,9 @@ for the log's notices, which name their tenants: those have a turn, and nobody e
 so the work grows with what happens and hardly with the number of tenants. A tenant whose turn fails is left
 alone for a while, longer each time, and the others go on. Rounds begin at least GATHER_SECONDS apart unless
 one is behind: a call's facts come in bursts and every turn computes its calls anew, so facts that are taken
-together cost a fraction. Two processes at once, in the moment a lost lock goes unnoticed, do no harm: a turn
-locks its position.
+together cost a fraction. The longer a round took, the longer the next one gathers, up to GATHER_LONGEST: the
+busier the machine, the less of it the rows take. Two processes at once, in the moment a lost lock goes
+unnoticed, do no harm: a turn locks its position.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ LOCK = 0x6D75_7269_6D61_0001
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.2
 """The first fact after a quiet time is taken at once; those that follow wait until this much is over."""
+GATHER_LONGEST = 1.0
+GATHER_SHARE = 8
+"""Rounds take at most about one in so many seconds, until GATHER_LONGEST is reached."""
 TENANTS_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
 LONGEST_PAUSE = 30.0
@@ -120,7 +124,8 @@ class Follower:
             if self.round(named):
                 own.execute("SELECT 1")  # the lock's connection is still there
             if not self._named:
-                self.stop.wait(begun + GATHER_SECONDS - time.monotonic())
+                now = time.monotonic()
+                self.stop.wait(begun + _gathering(now - begun) - now)
             # Everything that has come meanwhile, or the first that comes.
             for notice in own.notifies(timeout=0.0 if self._named else POLL_SECONDS, stop_after=1):
                 self._named.add(notice.payload.partition(" ")[0])
@@ -191,6 +196,11 @@ class Follower:
             self._tenants = [str(tenant) for tenant in tenant_ids(active_only=False)]
             self._tenants_at = time.monotonic()
         return self._tenants
+
+
+def _gathering(took: float) -> float:
+    """Seconds from the beginning of a round that took so long to the beginning of the next."""
+    return min(max(GATHER_SECONDS, GATHER_SHARE * took), GATHER_LONGEST)
 
 
 def _connection() -> psycopg.Connection[tuple[object, ...]]:

@@ -1,10 +1,11 @@
-"""`demo_load [--json]` makes the two demo organisations. Safe to repeat; refused in production."""
+"""`demo_load [--json] [--migrate]` makes two demo organisations. Safe to repeat; refused in production."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from config.env import KIND
@@ -17,6 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print {tenants: [...]} as JSON")
+        parser.add_argument("--migrate", action="store_true", help="bring every schema up to date first")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if KIND == "production":
@@ -26,6 +28,8 @@ class Command(BaseCommand):
                 next_step="manage.py tenant_create",
                 code=Code.PERMISSION,
             )
+        if options["migrate"]:
+            call_command("migrate_schemas", verbosity=0)
         tenants = load()
         if options["json"]:
             self.stdout.write(json.dumps({"tenants": tenants}))
