@@ -97,7 +97,8 @@ if _POOL:
         "timeout": 10,
         "reconnect_timeout": 1,
     }
-DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Our backend (web.shared.tenants.backend) looks at what comes from the pool.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = not _POOL
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL: str = env.str("MURIMA_REDIS_URL", default="redis://127.0.0.1:6379/0")

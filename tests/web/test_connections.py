@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 
 from web.shared.core import audit
 from web.shared.core.actor import system
 from web.shared.records.models import AuditEvent
+from web.shared.tenants.backend.base import CHECK_AFTER_SECONDS
 from web.shared.tenants.context import tenant_context, tenant_db
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -72,6 +75,27 @@ def test_a_small_pool_is_enough_for_many_threads_that_come_and_go(tenants: Any, 
     wait_until_nobody_holds_one()
     with tenant_context(pk):
         assert AuditEvent.objects.filter(action="canary").count() == THREADS
+
+
+def end_all_sessions() -> None:
+    """What the pool holds dies, as when PostgreSQL is started anew."""
+    user = connection.settings_dict["USER"]
+    with psycopg.connect(os.environ["MURIMA_TEST_SUPERUSER_URL"], autocommit=True) as superuser:
+        superuser.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [user]
+        )
+
+
+def test_after_postgresql_was_away_the_first_who_asks_is_served(tenants: Any) -> None:
+    pk = tenants[0].pk
+    come_and_go(lambda: write(pk), together=THREADS)
+    wait_until_nobody_holds_one()
+    assert pool().get_stats()["pool_available"] == pool().max_size
+    end_all_sessions()
+    time.sleep(CHECK_AFTER_SECONDS)
+    assert write(pk) == "written"
+    assert come_and_go(lambda: write(pk), together=5) == ["written"] * THREADS
+    wait_until_nobody_holds_one()
 
 
 def test_a_thread_that_ends_inside_a_transaction_leaves_neither_row_nor_lock(tenants: Any) -> None:

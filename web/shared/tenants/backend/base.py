@@ -7,6 +7,10 @@ SchemaNotChosen: `tenant_context`, `public_context` or `tenant_db` (web.shared.t
 Only `public` and generated tenant ids can be chosen, so no text from outside ever reaches SET search_path.
 django_tenants sets the path again at each cursor; that stays (TENANT_LIMIT_SET_CALLS is refused by a check).
 
+A connection that comes from the pool is looked at unless it was in use a moment ago. One that is dead is
+replaced at once by the next: after PostgreSQL was started anew all of them are, and psycopg's own check lets
+ever longer pauses lie between two dead ones, so that a full pool answered nobody for more than ten seconds.
+
 A thread that ends gives its connections back to the pool, also when nobody closed them: Django forgets such a
 connection, and the pool would count it as taken for ever. What a thread holds open lies in its local storage,
 which Python empties in that very thread before `join` returns.
@@ -17,15 +21,21 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import Any
 
+import psycopg
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
 from django_tenants.postgresql_backend import base as upstream
+from psycopg_pool import ConnectionPool
 
 from web.shared.tenants.backend.editor import SchemaEditor
 from web.shared.tenants.ids import PUBLIC, is_tenant_id
+
+CHECK_AFTER_SECONDS = 1.0
+"""PostgreSQL does not come back faster than this, so whoever used a connection a moment ago saw it alive."""
 
 logger = structlog.get_logger("murima.tenants")
 
@@ -58,6 +68,16 @@ class _Here(threading.local):
 
 
 _here = _Here()
+
+
+def _answers(found: Any) -> bool:
+    if time.monotonic() - getattr(found, "used_at", float("-inf")) < CHECK_AFTER_SECONDS:
+        return True
+    try:
+        ConnectionPool.check_connection(found)
+    except psycopg.Error:
+        return False
+    return True
 
 
 class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
@@ -94,11 +114,24 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
         # Upstream clears ContentType's cache here because ids could differ between schemas. Ours is one
         # shared table, so ids are equal everywhere and the cache stays.
 
+    def get_new_connection(self, conn_params: Any) -> Any:
+        """A connection that answers. More dead ones than the pool holds cannot come; after as many, the last
+        is given out as it is, and its first statement says what is wrong."""
+        found = super().get_new_connection(conn_params)
+        for _ in range(self.pool.max_size if self.pool else 0):
+            if _answers(found):
+                break
+            self.pool.putconn(found)
+            found = super().get_new_connection(conn_params)
+        return found
+
     def connect(self) -> None:
         super().connect()
         _here.held.add(self)
 
     def _close(self) -> None:
+        if self.connection is not None:
+            self.connection.used_at = time.monotonic()
         try:
             super()._close()
         finally:
