@@ -26,6 +26,7 @@ from realtime import messages as m
 from realtime import meters
 from realtime.audience import Audience
 from realtime.outbox import Outbox
+from realtime.pops import Pops, Wanted
 from realtime.replica import Desk, Replica
 from realtime.stream import Stream
 from realtime.tasks import end
@@ -42,7 +43,6 @@ QUEUE_PERIOD = 0.25
 WALL_PERIOD = 0.5
 MEND_TRIES = 8
 BEHIND_GRACE = 0.3
-POP_DEADLINE = 5.0
 PARTIES_KEPT = 10_000
 ACKS_KEPT = 1_000
 
@@ -74,6 +74,7 @@ class Feed:
         self._beat_ms: int | None = None
         self._must_reach: tuple[int, float] | None = None
         self._away = False
+        self._cards = Pops(tenant, self._look, self._spawn)
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue_flush: asyncio.TimerHandle | None = None
@@ -179,7 +180,7 @@ class Feed:
         if turned:
             self.replica.resync()
         for desk, call in self.replica.tell(touched):
-            self._spawn(self._pop(desk, call))
+            self._cards.ask(desk, call)
         if any(isinstance(each.fact, f.PolicyAdopted | f.RosterAdopted) for each in entries):
             self._spawn(self._relearn())
         self._schedule()
@@ -314,30 +315,24 @@ class Feed:
             self.replica.names.parties = {each: known[each] for each in known.keys() & living}
 
     async def _learn_parties(self, calls: Iterable[CallView]) -> None:
-        wanted = [each.party for each in calls if each.party not in self.replica.names.parties]
+        known = self.replica.names.parties
+        wanted = []
+        for party in (each.party for each in calls):
+            if party in self._parties:
+                known.setdefault(party, self._parties[party])
+            elif party not in known:
+                wanted.append(party)
         if wanted:
             self.replica.names.parties |= await self._sources.parties(self.tenant, wanted)
 
-    async def _who(self, call: CallView) -> m.Who:
-        known = self.replica.names.parties.get(call.party) or self._parties.get(call.party)
-        if known is None:
-            known = (await self._sources.parties(self.tenant, [call.party])).get(call.party)
-        if known is None:
-            return m.Who(number=None, name=None)
-        self.replica.names.parties[call.party] = known
-        return known
-
-    async def _pop(self, desk: Desk, call: CallView) -> None:
-        """Read who is calling and show it; the card itself is long on the screen by now."""
-        leg = call.offer.offer if call.offer is not None else call.agent_leg
-        try:
-            async with asyncio.timeout(POP_DEADLINE):
-                who = await self._who(call)
-                pop = await self._sources.pop(self.tenant, call.call, str(leg or ""), who)
-        except Exception as error:  # no card is better than a dead desk; the number is already there
-            log.warning("pop_failed", tenant=self.tenant, call=call.call, error=type(error).__name__)
-            return
-        self.replica.know(pop, desk)
+    async def _look(self, batch: list[Wanted]) -> None:
+        """Show who is calling to those for whom it still matters."""
+        live = [each for each in batch if each.call.call in self.replica.view.calls]
+        await self._learn_parties(each.call for each in live)
+        known, nobody = self.replica.names.parties, m.Who(number=None, name=None)
+        callers = [(each.call.call, each.leg, known.get(each.call.party, nobody)) for each in live]
+        for each, pop in zip(live, await self._sources.pops(self.tenant, callers), strict=True):
+            self.replica.know(pop, each.desk)
 
     async def _relearn(self) -> None:
         try:
@@ -431,7 +426,7 @@ class Feed:
         calls = (self.replica.offered(self.replica.agent(desk.agent)), self.replica.in_hand(desk.agent))
         for call in calls:
             if call is not None:
-                self._spawn(self._pop(desk, call))
+                self._cards.ask(desk, call)
 
 
 _SAYS: dict[m.Live, str] = {

@@ -7,7 +7,7 @@ database runs through `tenant_db`, in a thread, inside one tenant; only plain va
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -80,18 +80,25 @@ class Sources:
         self._rings[tenant] = await tenant_db(tenant, keys.ring, tenant)
         return await tenant_db(tenant, _names)
 
-    async def pop(self, tenant: str, call: CallId, leg: str, who: m.Who) -> m.Pop:
-        """What the contacts know of a caller."""
-        found = await tenant_db(tenant, queries.pop_for, who.number or "", call)
-        contact = found["contact"]
-        return m.Pop(
-            offer=leg,
-            call=call,
-            party=who,
-            contact=None if contact is None else m.ContactCard(**contact),
-            matches=found["matches"],
-            recent_calls=[m.RecentCall(**each) for each in found["recent_calls"]],
-        )
+    async def pops(self, tenant: str, callers: Sequence[tuple[CallId, str, m.Who]]) -> list[m.Pop]:
+        """What the contacts know of callers, each (call, leg, who): in their order."""
+        if not callers:
+            return []
+        asked = [(who.number or "", str(call)) for call, _, who in callers]
+        found = await tenant_db(tenant, queries.pops_for, asked)
+        return [_pop(*caller, about) for caller, about in zip(callers, found, strict=True)]
+
+
+def _pop(call: CallId, leg: str, who: m.Who, about: dict[str, Any]) -> m.Pop:
+    contact = about["contact"]
+    return m.Pop(
+        offer=leg,
+        call=call,
+        party=who,
+        contact=None if contact is None else m.ContactCard(**contact),
+        matches=about["matches"],
+        recent_calls=[m.RecentCall(**each) for each in about["recent_calls"]],
+    )
 
 
 def _fold(tenant: str) -> View:

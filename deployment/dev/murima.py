@@ -15,7 +15,7 @@ from deployment.dev.keeper import Spec
 if TYPE_CHECKING:
     from deployment.dev.stack import Stack
 
-_LATER = {"intake": 10, "worker": 10, "beat": 10}
+_LATER = {"web": 5, "intake": 12, "worker": 12, "beat": 12}
 """What may come later does: on a machine with few cores rows, mail and periodic work must not take the
 processor from a caller who is being connected. Asterisk, the daemon, the desks' server, PostgreSQL and Redis
 keep their priority; whoever waits for intake's rows waits milliseconds more, and only under load."""

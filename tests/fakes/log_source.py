@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from realtime import messages as m
 from telephony.contract.frames import Entry, Party
@@ -19,7 +19,7 @@ class LogSource:
         self.unknown_keys: set[int] = set()
         """Transit keys that are not known before keys are read again."""
         self.keys_learned = 0
-        self.reads = self.loads = self.pops = 0
+        self.reads = self.loads = 0
 
     def _require(self) -> None:
         if self.away:
@@ -59,7 +59,9 @@ class LogSource:
         self._require()
         return {}, {}
 
-    async def pop(self, tenant: str, call: CallId, leg: str, who: m.Who) -> m.Pop:
+    async def pops(self, tenant: str, callers: Sequence[tuple[CallId, str, m.Who]]) -> list[m.Pop]:
         self._require()
-        self.pops += 1
-        return m.Pop(offer=leg, call=call, party=who, contact=None, matches=0, recent_calls=[])
+        return [
+            m.Pop(offer=leg, call=call, party=who, contact=None, matches=0, recent_calls=[])
+            for call, leg, who in callers
+        ]

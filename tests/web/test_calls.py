@@ -225,14 +225,27 @@ def test_the_pop_has_contact_and_history(world, django_assert_max_num_queries):
     )
     calls = [world.call(100 * n) for n in range(3)]
     with django_assert_max_num_queries(8):
-        pop = queries.pop_for("0712345678", calls[2])
+        (pop,) = queries.pops_for([("0712345678", calls[2])])
     assert pop["contact"] == {
         "id": str(contact.pk), "name": "Amina Otieno", "organization": "",
         "preferred_language": "en", "tags": ["caregiver"],
     }  # fmt: skip
     assert pop["matches"] == 1 and [row["id"] for row in pop["recent_calls"]] == [calls[1], calls[0]]
     assert pop["recent_calls"][0]["queue"] == "Help" and pop["recent_calls"][0]["outcome"] == "completed"
-    assert queries.pop_for("", None) == {"contact": None, "matches": 0, "recent_calls": []}
+    nothing = {"contact": None, "matches": 0, "recent_calls": []}
+    assert queries.pops_for([]) == [] and queries.pops_for([("", None)]) == [nothing]
+    asked = [("", None), ("0712345678", calls[2]), ("0799000111", None), ("0712345678", calls[0])]
+    with django_assert_max_num_queries(10):
+        told = queries.pops_for(asked)
+    assert told[:3] == [nothing, pop, nothing]
+    assert [row["id"] for row in told[3]["recent_calls"]] == [calls[2], calls[1]]
+
+
+def test_the_pop_of_a_caller_whom_nobody_knows_has_the_numbers_calls(world):
+    calls = [world.call(100 * n) for n in range(7)]
+    (pop,) = queries.pops_for([("+254712345678", calls[6])])
+    assert (pop["contact"], pop["matches"]) == (None, 0)
+    assert [row["id"] for row in pop["recent_calls"]] == calls[5:0:-1]
 
 
 def test_erasing_a_caller_empties_every_place(world, api, monkeypatch):
