@@ -38,10 +38,12 @@ _PARTS = "unit/test_shell_parts.py::"
 _ASKED = "if not await self._journal.still_ours(EPOCH_SECONDS):\n            "
 
 LOG = (
-    _row("owner-for-share", f"{_LOG}statements.py", "WHERE shard = %s FOR SHARE", "WHERE shard = %s",
-         f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit"),
+    _row("owner-for-share", f"{_LOG}statements.py", "WHERE shard = %s FOR SHARE\n)", "WHERE shard = %s\n)",
+         f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit[_positions]"),
+    _row("fence-for-share", f"{_LOG}statements.py", "WHERE shard = %s FOR SHARE\"", "WHERE shard = %s\"",
+         f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit[_fence]"),
     _row("commit-epoch", f"{_LOG}postgres.py",
-         "await self._fence(epoch)\n            last =", "last =",
+         "self._same_epoch(found, epoch)\n        return dict(", "return dict(",
          f"{_OWNERS}test_nobody_takes_the_epoch_in_the_middle_of_a_commit "
          "test_a_fenced_writer_writes_nothing"),
     _row("checkpoint-epoch", f"{_LOG}postgres.py",

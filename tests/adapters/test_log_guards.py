@@ -76,8 +76,7 @@ async def test_a_commit_waits_for_one_of_unknown_outcome(log_database: Urls) -> 
         one, two = records(epoch, 2)
         await first.commit(epoch, [one])
         async with first._connection.transaction():
-            await first._fence(epoch)
-            await first._facts([codec.entry_columns(two.payload)])
+            await first._facts(epoch, [codec.entry_columns(two.payload)])
             retry = asyncio.create_task(again.commit(epoch, [two]))
             await asyncio.to_thread(until_somebody_waits, log_database.superuser)
         assert await retry == {ONE: 2}

@@ -45,12 +45,16 @@ async def test_a_fenced_writer_writes_nothing(log_database: Urls, tmp_path: Path
     ]  # fmt: skip
 
 
-async def test_nobody_takes_the_epoch_in_the_middle_of_a_commit(log_database: Urls, tmp_path: Path) -> None:
+@pytest.mark.parametrize("begin", ["_fence", "_positions"])
+async def test_nobody_takes_the_epoch_in_the_middle_of_a_commit(
+    log_database: Urls, tmp_path: Path, begin: str
+) -> None:
+    """A commit of facts begins with their positions, one of a checkpoint or of keys with the fence alone."""
     async with opened(tmp_path, log_database.daemon):
         pass
     async with connected(log_database.daemon, "0") as writer, connected(log_database.daemon, "0") as other:
         async with writer._connection.transaction():
-            await writer._fence(1)
+            await (writer._fence(1) if begin == "_fence" else writer._positions(1, [ONE]))
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 await other.take("other", 0)
         assert await other.take("other", 0) == 2

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
 def commit(entries: list[Entry], parties: list[Party] = []) -> None:  # noqa: B006 - never changed
-    """Write to the log as the daemon does: one commit, then the notice."""
+    """Write to the log as the daemon does: one commit, with the notice."""
     if not entries:
         return
     facts = [
@@ -45,7 +45,7 @@ def commit(entries: list[Entry], parties: list[Party] = []) -> None:  # noqa: B0
         for day in {fact[2] for fact in facts}:
             connection.execute(statements.MAKE_PARTITION, (day,))
         last = entries[-1]
-        moved = ["0", [last.tenant], [last.seq], [last.at]]
+        moved = [[last.tenant], [last.seq], [last.at], "0"]
         connection.execute(
             statements.WRITE_FACTS, [*(list(column) for column in zip(*facts, strict=True)), *moved]
         )
@@ -54,7 +54,6 @@ def commit(entries: list[Entry], parties: list[Party] = []) -> None:  # noqa: B0
             connection.execute(
                 statements.INSERT_PARTIES, [list(column) for column in zip(*rows, strict=True)]
             )
-        connection.execute(statements.NOTIFY, (f"{entries[0].tenant} {entries[-1].seq}",))
 
 
 def start() -> subprocess.Popen[str]:

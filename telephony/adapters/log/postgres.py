@@ -102,21 +102,16 @@ class Database:
         for day in sorted({_day(entry.at) for entry in entries} - self._days):
             await self._partition(day)
         async with asyncio.timeout(COMMIT_SECONDS), self._connection.transaction():
-            await self._fence(epoch)
-            last = await self._facts(entries)
+            last = await self._facts(epoch, entries)
             await self._parties(parties)
-            for tenant, seq in last.items():
-                await self._do(statements.NOTIFY, (f"{tenant} {seq}",))
         return last
 
-    async def _facts(self, entries: list[EntryColumns]) -> dict[TenantId, int]:
-        """Insert what is new, compare what is not; returns each tenant's last seq."""
+    async def _facts(self, epoch: int, entries: list[EntryColumns]) -> dict[TenantId, int]:
+        """Under our epoch, insert what is new and compare what is not; returns each tenant's last seq."""
         by_tenant: dict[str, list[EntryColumns]] = {}
         for entry in entries:
             by_tenant.setdefault(entry.tenant, []).append(entry)
-        if not by_tenant:
-            return {}
-        positions = dict(await self._all(statements.LOCK_POSITIONS, (sorted(by_tenant),)))
+        positions = await self._positions(epoch, sorted(by_tenant))
         fresh: list[EntryColumns] = []
         known: list[EntryColumns] = []
         for tenant, mine in by_tenant.items():
@@ -127,12 +122,18 @@ class Database:
         await self._insert(fresh)
         return {TenantId(tenant): mine[-1].seq for tenant, mine in by_tenant.items()}
 
+    async def _positions(self, epoch: int, tenants: list[str]) -> dict[str, int]:
+        """Where these tenants' logs stand, locked; raises Fenced unless the shard's epoch is this one."""
+        found, known, seqs = (await self._all(statements.OWNER_AND_POSITIONS, (self._shard, tenants)))[0]
+        self._same_epoch(found, epoch)
+        return dict(zip(known, seqs, strict=True))
+
     async def _insert(self, entries: list[EntryColumns]) -> None:
         if not entries:
             return
         last = {entry.tenant: entry for entry in entries}
         seqs, instants = [entry.seq for entry in last.values()], [entry.at for entry in last.values()]
-        positions = (self._shard, list(last), seqs, instants)
+        positions = (list(last), seqs, instants, self._shard)
         written = (await self._all(statements.WRITE_FACTS, (*_arrays(entries), *positions)))[0][0]
         if written != len(entries):
             raise Diverged(f"{len(entries) - written} of {len(entries)} facts were there before their time")

@@ -6,33 +6,36 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Wakes whoever waits for a condition whenever something moved. Level-triggered: no wake-up is lost."""
+    """Wakes whoever waits for a condition when something moved and the condition holds: steps come by the
+    hundred, and looking costs less than waking somebody up to look."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     def tell(self) -> None:
-        """Something moved: let every waiter look again. Call it in the event loop's thread."""
-        waiting, self._waiting = self._waiting, set()
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        """Something moved. Call it in the event loop's thread."""
+        for waiter, condition in self._waiting.items():
+            if not waiter.done() and condition():
+                waiter.set_result(None)
 
     async def until(self, condition: Callable[[], bool], within: float | None = None) -> bool:
-        """Wait until the condition holds; False when `within` seconds passed first."""
-        loop = asyncio.get_running_loop()
-        deadline = None if within is None else loop.time() + within
-        while not condition():
-            left = None if deadline is None else deadline - loop.time()
-            if left is not None and left <= 0:
-                return False
-            waiter = loop.create_future()
-            self._waiting.add(waiter)
-            try:
-                await asyncio.wait({waiter}, timeout=left)
-            finally:
-                self._waiting.discard(waiter)
+        """Wait until the condition holds; False when `within` seconds passed first. Level-triggered: it is
+        looked at once more by the one who waited."""
+        try:
+            async with asyncio.timeout(within):
+                while not condition():
+                    await self._told(condition)
+        except TimeoutError:
+            return condition()
         return True
+
+    async def _told(self, condition: Callable[[], bool]) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = condition
+        try:
+            await waiter
+        finally:
+            del self._waiting[waiter]
 
 
 class Backoff:

@@ -20,9 +20,16 @@ SET epoch = excluded.epoch, holder = excluded.holder, started = now()
 WHERE o.epoch < excluded.epoch
 """
 
-LOCK_POSITIONS = """
-SELECT tenant, seq FROM public.log_position WHERE tenant = ANY(%s) ORDER BY tenant FOR UPDATE
+OWNER_AND_POSITIONS = """
+WITH owner AS MATERIALIZED (
+    SELECT epoch FROM public.log_owner WHERE shard = %s FOR SHARE
+), place AS MATERIALIZED (
+    SELECT tenant, seq FROM public.log_position WHERE tenant = ANY(%s) ORDER BY tenant FOR UPDATE
+)
+SELECT (SELECT epoch FROM owner), ARRAY(SELECT tenant FROM place ORDER BY tenant),
+ARRAY(SELECT seq FROM place ORDER BY tenant)
 """
+"""The shard's epoch, and the positions of some tenants, both locked."""
 
 POSITIONS = "SELECT tenant, seq FROM public.log_position WHERE shard = %s"
 
@@ -40,14 +47,18 @@ ON CONFLICT DO NOTHING
 WRITE_FACTS = f"""
 WITH written AS (
     {INSERT_FACTS} RETURNING 1
+), place AS MATERIALIZED (
+    SELECT tenant, seq, at FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS t (tenant, seq, at)
 ), moved AS (
     INSERT INTO public.log_position AS p (tenant, shard, seq, at)
-    SELECT tenant, %s, seq, at FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS t (tenant, seq, at)
+    SELECT tenant, %s, seq, at FROM place
     ON CONFLICT (tenant) DO UPDATE SET shard = excluded.shard, seq = excluded.seq, at = excluded.at
 )
-SELECT count(*) FROM written
+SELECT (SELECT count(*) FROM written),
+(SELECT count(pg_notify('murima_log', tenant || ' ' || seq)) FROM place)
 """  # noqa: S608
-"""Facts and their tenants' positions in one statement: each one more costs the daemon a turn of its loop."""
+"""Facts, their tenants' positions and the notices of them in one statement: each one more costs the daemon a
+turn of its loop."""
 
 EQUAL_FACTS = f"""
 SELECT count(*) FROM public.log_fact AS f JOIN {_FACTS}
@@ -79,8 +90,6 @@ DELETE FROM public.transit_key WHERE shard = %s AND number <> ALL(%s::bigint[]) 
 """
 
 TENANT_KEYS = "SELECT version, wrapped, active FROM public.tenant_key WHERE tenant = %s ORDER BY version"
-
-NOTIFY = "SELECT pg_notify('murima_log', %s)"
 
 KEEP_CHECKPOINT = """
 INSERT INTO public.log_checkpoint AS c (tenant, epoch, seq, at, data)
