@@ -25,6 +25,10 @@ from telephony.shell.door import Door
 SUBSCRIBER_ABSENT = 20
 """Q.850, what an unregistered phone amounts to."""
 
+CLEARING_SECONDS = 0.01
+"""What is cleared away waits this long when the same step rings somebody: Asterisk makes a leg in half of it,
+unless it has other things to do."""
+
 log = structlog.get_logger("executor")
 
 
@@ -48,20 +52,43 @@ class Executor:
         self._report, self._doubt = report, doubt
         self._lanes: list[deque[tuple[float, c.SwitchCommand]]] = [deque() for _ in range(LANES)]
         self._some = [asyncio.Event() for _ in range(LANES)]
+        self._later: dict[CallId, list[tuple[float, c.SwitchCommand]]] = {}
+        """Conversations that are cleared away, held back until rings have passed."""
         self._pending: Counter[CallId] = Counter()
         self._idle = asyncio.Event()
 
     def submit(self, commands: Iterable[c.SwitchCommand]) -> None:
-        """Queue commands; they leave in this order per conversation. A conversation that rings somebody goes
-        before the others of this batch: a caller waits for that, and nobody for what is cleared away."""
+        """Queue commands; they leave in this order per conversation. When one of them rings somebody, then
+        conversations that are only cleared away let it pass: a caller waits for a ring, and nobody for those.
+        A leg's end is not put off, because its phone may be the one to ring next."""
         moment = monotonic()
         batch = list(commands)
-        ringing = {command.call for command in batch if isinstance(command, c.RingAgent)}
-        for command in sorted(batch, key=lambda command: command.call not in ringing):
-            lane = lane_of(command.call)
-            self._lanes[lane].append((moment, command))
+        if any(isinstance(command, c.RingAgent) for command in batch):
+            self._put_off({each.call for each in batch} - {each.call for each in batch if not _clears(each)})
+        for command in batch:
             self._pending[command.call] += 1
-            self._some[lane].set()
+            later = self._later.get(command.call)
+            if later is None:
+                self._queue(moment, command)
+            else:
+                later.append((moment, command))
+
+    def _put_off(self, calls: set[CallId]) -> None:
+        """Hold these conversations back for a moment. Nothing of one overtakes what is held back."""
+        fresh = tuple(call for call in calls if call not in self._later)
+        if fresh:
+            self._later.update((call, []) for call in fresh)
+            asyncio.get_running_loop().call_later(CLEARING_SECONDS, self._release, fresh)
+
+    def _release(self, calls: Iterable[CallId]) -> None:
+        for call in calls:
+            for moment, command in self._later.pop(call):
+                self._queue(moment, command)
+
+    def _queue(self, moment: float, command: c.SwitchCommand) -> None:
+        lane = lane_of(command.call)
+        self._lanes[lane].append((moment, command))
+        self._some[lane].set()
 
     def busy(self, call: CallId) -> bool:
         """Whether commands of this call have not been carried out yet."""
@@ -143,6 +170,11 @@ class Executor:
 def lane_of(call: CallId) -> int:
     """The lane of a conversation: the same in every process."""
     return crc32(call.encode()) % LANES
+
+
+def _clears(command: c.SwitchCommand) -> bool:
+    """Whether a command only ends what nobody needs any more."""
+    return isinstance(command, c.HangUpCaller | c.DestroyBridge)
 
 
 def part_of(command: c.SwitchCommand) -> str:

@@ -170,17 +170,39 @@ async def test_commands_of_a_conversation_keep_their_order_on_one_lane() -> None
         assert not shop.executor.busy(CALL)
 
 
-@pytest.mark.parametrize("same_lane", [True, False])
-async def test_a_ring_leaves_before_what_other_conversations_clear_away(same_lane: bool) -> None:
+def another(same_lane: bool) -> CallId:
     others = (CallId(str(uuid.UUID(int=n))) for n in itertools.count(1))
-    old = next(one for one in others if one != CALL and (lane_of(one) == lane_of(CALL)) == same_lane)
+    return next(one for one in others if one != CALL and (lane_of(one) == lane_of(CALL)) == same_lane)
+
+
+@pytest.mark.parametrize("same_lane", [True, False])
+async def test_what_is_cleared_away_lets_a_ring_pass_and_keeps_its_order(same_lane: bool) -> None:
+    old = another(same_lane)
     async with Workshop() as shop:
         await asyncio.sleep(0.01)  # every lane waits for work
-        clearing = [c.HangUpLeg(call=old, leg=part(old, 2)), c.DestroyBridge(call=old, bridge=bridge(old, 3))]
+        clearing: list[c.SwitchCommand] = [
+            c.DestroyBridge(call=old, bridge=bridge(old, 3)),
+            c.HangUpCaller(call=old, channel="x"),
+        ]
         shop.executor.submit([*clearing, RING, MUSIC])
+        shop.executor.submit([c.SendDigits(call=old, channel="x", digits="1")])
+        assert shop.executor.busy(old)
         await asyncio.wait_for(shop.executor.drained(), 1)
         names = [name for name, _ in shop.switch.seen]
-        assert names[0] == "RingAgent" and names.index("HangUpLeg") < names.index("DestroyBridge")
+        assert names == ["RingAgent", "StartMusic", "DestroyBridge", "HangUpCaller", "SendDigits"]
+
+
+async def test_a_legs_end_goes_before_the_ring_of_the_same_step() -> None:
+    """It may be the same phone, and one that still rings says busy."""
+    old = another(same_lane=True)
+    async with Workshop() as shop:
+        ends: list[c.SwitchCommand] = [
+            c.HangUpLeg(call=old, leg=part(old, 2)),
+            c.DestroyBridge(call=old, bridge=bridge(old, 3)),
+        ]
+        shop.executor.submit([*ends, RING])
+        await asyncio.wait_for(shop.executor.drained(), 1)
+        assert [name for name, _ in shop.switch.seen] == ["HangUpLeg", "DestroyBridge", "RingAgent"]
 
 
 async def test_nothing_leaves_through_a_closed_door() -> None:

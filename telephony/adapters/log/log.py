@@ -202,7 +202,8 @@ class FileLog:
         for tenant in last:
             self._uncovered.setdefault(tenant, start)
         metrics.APPENDED.inc(len(entries))
-        self.progress.tell()
+        # After the commands that this step gave: they leave now, and the followers come behind them.
+        asyncio.get_running_loop().call_soon(self.progress.tell)
 
     async def committed(self, tenant: TenantId, seq: int, within: float) -> str:
         """See the port. Raises Fenced, or TimeoutError when even the disk did not answer in time."""
