@@ -27,12 +27,16 @@ from deployment.dev.say import Trouble, say
 _TICK_SECONDS = 0.03
 _RESTART_SECONDS = 1.0
 _HERE = Path(__file__).parent
+STANDS_BACK = {"postgres": 5, "web": 5, "intake": 12, "worker": 12, "beat": 12}
+"""Who lets others have the processor first, and how far, as nice values. On a machine with few cores Asterisk
+and the daemon come first: a caller who is being connected, and everybody's sound. Then the desks, which ask
+PostgreSQL who is calling. Rows, mail and periodic work come when those leave room; who waits for them waits
+a little more, and only under load."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """One process: `ready` says whether it answers; `as_server` drops root to the servers' user; `nice` from
-    1 to 19 lets all others have the processor first."""
+    """One process: `ready` says whether it answers; `as_server` drops root to the servers' user."""
 
     name: str
     command: list[str]
@@ -40,7 +44,6 @@ class Spec:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     directory: Path | None = None
     as_server: bool = False
-    nice: int = 0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 10.0
@@ -247,7 +250,7 @@ class Keeper:
         spec.prepare()
         command = demote(
             spec.command, parent=os.getpid(), death_signal=spec.death_signal, as_server=spec.as_server,
-            nice=spec.nice,
+            nice=STANDS_BACK.get(spec.name, 0),
         )  # fmt: skip
         with self.log(spec.name).open("ab") as log:
             child.process = subprocess.Popen(

@@ -15,11 +15,6 @@ from deployment.dev.keeper import Spec
 if TYPE_CHECKING:
     from deployment.dev.stack import Stack
 
-_LATER = {"web": 5, "intake": 12, "worker": 12, "beat": 12}
-"""What may come later does: on a machine with few cores rows, mail and periodic work must not take the
-processor from a caller who is being connected. Asterisk, the daemon, the desks' server, PostgreSQL and Redis
-keep their priority; whoever waits for intake's rows waits milliseconds more, and only under load."""
-
 ORDER = ("daemon", "web", "intake", "worker", "beat")
 
 
@@ -58,7 +53,7 @@ def _spec(stack: Stack, name: str, root: Path) -> Spec:
     environment = {**stack.environment, "MURIMA_METRICS_BIND": metrics, "PYTHONUNBUFFERED": "1"}
     return Spec(
         name, commands[name], _ready(name, port, metrics), environment=environment, directory=root,
-        nice=_LATER.get(name, 0), stop_signal=signal.SIGTERM, death_signal=signal.SIGKILL,
+        stop_signal=signal.SIGTERM, death_signal=signal.SIGKILL,
     )  # fmt: skip
 
 

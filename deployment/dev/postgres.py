@@ -74,8 +74,7 @@ class Postgres:
         arguments = [part for k, v in settings.items() for part in ("-c", f"{k}={v}")]
         return Spec(
             "postgres", [str(self._binaries / "postgres"), "-D", str(self._data), *arguments], self._answers,
-            as_server=True, nice=5, stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT,
-            directory=self._data,
+            as_server=True, stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT, directory=self._data,
         )  # fmt: skip
 
     def provision(self) -> None:
