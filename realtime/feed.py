@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 STALE_SECONDS = 5.0
 QUEUE_PERIOD = 0.25
+QUEUE_PERIOD_LONGEST = 1.0
+QUEUE_FRAMES = 100
+"""So many sockets a second are told of a queue's counts, so that many desks have them a little less often."""
 WALL_PERIOD = 0.5
 MEND_TRIES = 8
 BEHIND_GRACE = 0.3
@@ -353,7 +356,11 @@ class Feed:
         """Flush at once after a quiet time, else when the period since the last flush is over."""
         if self.replica.tally.dirty and self._queue_flush is None:
             loop = asyncio.get_running_loop()
-            self._queue_flush = loop.call_at(self._queues_at + QUEUE_PERIOD, self._flush_queues)
+            self._queue_flush = loop.call_at(self._queues_at + self._queue_period(), self._flush_queues)
+
+    def _queue_period(self) -> float:
+        sockets = sum(len(audience.sockets) for audience in self.replica.audiences())
+        return min(max(QUEUE_PERIOD, sockets / QUEUE_FRAMES), QUEUE_PERIOD_LONGEST)
 
     def _flush_queues(self) -> None:
         self._queue_flush = None

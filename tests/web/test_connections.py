@@ -92,7 +92,7 @@ def test_after_postgresql_was_away_the_first_who_asks_is_served(tenants: Any) ->
     wait_until_nobody_holds_one()
     assert pool().get_stats()["pool_available"] == pool().max_size
     end_all_sessions()
-    time.sleep(CHECK_AFTER_SECONDS)
+    time.sleep(2 * CHECK_AFTER_SECONDS)
     assert write(pk) == "written"
     assert come_and_go(lambda: write(pk), together=5) == ["written"] * THREADS
     wait_until_nobody_holds_one()

@@ -34,8 +34,8 @@ from psycopg_pool import ConnectionPool
 from web.shared.tenants.backend.editor import SchemaEditor
 from web.shared.tenants.ids import PUBLIC, is_tenant_id
 
-CHECK_AFTER_SECONDS = 1.0
-"""PostgreSQL does not come back faster than this, so whoever used a connection a moment ago saw it alive."""
+CHECK_AFTER_SECONDS = 0.25
+"""PostgreSQL does not go and come back faster than this: who used a connection just now saw it alive."""
 
 logger = structlog.get_logger("murima.tenants")
 
