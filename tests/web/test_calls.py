@@ -232,7 +232,7 @@ def test_the_pop_has_contact_and_history(world, django_assert_max_num_queries):
     }  # fmt: skip
     assert pop["matches"] == 1 and [row["id"] for row in pop["recent_calls"]] == [calls[1], calls[0]]
     assert pop["recent_calls"][0]["queue"] == "Help" and pop["recent_calls"][0]["outcome"] == "completed"
-    nothing = {"contact": None, "matches": 0, "recent_calls": []}
+    nothing: dict[str, Any] = {"contact": None, "matches": 0, "recent_calls": []}
     assert queries.pops_for([]) == [] and queries.pops_for([("", None)]) == [nothing]
     asked = [("", None), ("0712345678", calls[2]), ("0799000111", None), ("0712345678", calls[0])]
     with django_assert_max_num_queries(10):
