@@ -29,6 +29,9 @@ CLEARING_SECONDS = 0.01
 """What is cleared away waits this long when the same step rings somebody: Asterisk makes a leg in half of it,
 unless it has other things to do."""
 
+HEARING_SECONDS = 0.02
+"""Asterisk refuses what concerns a channel as soon as that hangs up, and tells of the end a little later."""
+
 log = structlog.get_logger("executor")
 
 
@@ -163,6 +166,7 @@ class Executor:
 
     async def _hear_first(self, node: str) -> None:
         """Whoever hung up just now made the command fail: let that be decided before its failure is."""
+        await asyncio.sleep(HEARING_SECONDS)
         with suppress(SwitchError):
             await self._switches[node].ping()
 
