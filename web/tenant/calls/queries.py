@@ -128,20 +128,19 @@ def pops_for(callers: Sequence[tuple[str, str | None]]) -> list[dict[str, Any]]:
     abroad = any(number and not number.startswith("+") for number, _ in callers)
     region = contacts.region_of(str(current_tenant_id())) if abroad else ""
     numbers = [phone_numbers.guess_e164(number, region) or number for number, _ in callers]
-    matches = {number: contacts.find_by_number(number) for number in contacts.perhaps_known(numbers)}
-    unnamed = contacts.same_callers(number for number in numbers if not matches.get(number))
-    found = [next(iter(matches.get(number, ())), unnamed.get(number)) for number in numbers]
+    found = contacts.of_callers(numbers)
+    matches = [found.get(number, []) for number in numbers]
     keys = [
-        (None if contact is None else contact.pk, number, call)
-        for contact, number, (_, call) in zip(found, numbers, callers, strict=True)
+        (contact[0].pk if contact else None, number, call)
+        for contact, number, (_, call) in zip(matches, numbers, callers, strict=True)
     ]
     return [
         {
-            "contact": None if contact is None else contacts.summary(contact),
-            "matches": len(matches.get(number, ())) or int(contact is not None),
+            "contact": contacts.summary(contact[0]) if contact else None,
+            "matches": len(contact),
             "recent_calls": recent,
         }
-        for contact, number, recent in zip(found, numbers, _recent(keys), strict=True)
+        for contact, recent in zip(matches, _recent(keys), strict=True)
     ]
 
 

@@ -107,13 +107,11 @@ def _new(tenant_id: str, histories: Sequence[fold.History]) -> dict[str, Call]:
     callers = parties.read_many(tenant_id, (history.party for history in histories))
     region = contacts.region_of(tenant_id)
     numbers = {party: _number(who.number, region) for party, who in callers.items()}
-    known = contacts.perhaps_known(numbers.values())
-    unnamed = contacts.same_callers(numbers.values())
+    matches = contacts.of_callers(numbers.values())
     made = {}
     for history in histories:
         who, number = callers.get(history.party), numbers.get(history.party, "")
-        matches = contacts.find_by_number(number) if number in known else []
-        contact = matches[0] if matches else unnamed.get(number)
+        contact = next(iter(matches.get(number, ())), None)
         made[history.call] = Call(
             id=uuid.UUID(history.call),
             party=uuid.UUID(history.party),

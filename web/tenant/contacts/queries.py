@@ -132,6 +132,16 @@ def same_callers(numbers: Iterable[str]) -> dict[str, Contact]:
     return anonymity.same_callers(numbers)
 
 
+def of_callers(numbers: Iterable[str]) -> dict[str, list[Contact]]:
+    """Who calls from each number, best first: as `find_by_number`, else the contact of `same_caller`,
+    else the number is left out. Two queries for any number of strangers."""
+    asked = set(numbers)
+    known = {number: find_by_number(number) for number in perhaps_known(asked)}
+    named = {number: found for number, found in known.items() if found}
+    unnamed = same_callers(asked - named.keys())
+    return named | {number: [contact] for number, contact in unnamed.items()}
+
+
 def consent_holds(contact: Any, purpose: str, at: datetime | None = None) -> bool | None:
     """True: given. False: refused, withdrawn or expired. None: nobody asked."""
     return consents.holds(contact, purpose, at)
