@@ -6,20 +6,25 @@ import type { Disposition, NotReadyReason } from '@/api/shapes'
 const reasons: Ref<NotReadyReason[]> = ref([])
 const dispositions: Ref<Disposition[]> = ref([])
 const failed = ref(false)
-let loading = false
+/** Whether they were read once: an empty list before that means "not yet", not "none". */
+const known = ref(false)
+let loading: Promise<void> | undefined
 
-export async function loadReference(): Promise<void> {
-  if (loading) return
-  loading = true
+/** Read both; whoever asks while they are being read waits for the same answer. */
+export function loadReference(): Promise<void> {
+  loading ??= read().finally(() => (loading = undefined))
+  return loading
+}
+
+async function read(): Promise<void> {
+  failed.value = false
   try {
-    const [found, known] = await Promise.all([rest.notReadyReasons(), rest.dispositions()])
+    const [found, outcomes] = await Promise.all([rest.notReadyReasons(), rest.dispositions()])
     reasons.value = found
-    dispositions.value = known
-    failed.value = false
+    dispositions.value = outcomes
+    known.value = true
   } catch {
     failed.value = true
-  } finally {
-    loading = false
   }
 }
 
@@ -31,5 +36,5 @@ export function useReasons() {
 export function useDispositions() {
   const dispositionName = (code: string | null) =>
     code === null ? '' : (dispositions.value.find((one) => one.code === code)?.name ?? code)
-  return { dispositions, dispositionName, failed }
+  return { dispositions, dispositionName, known, failed }
 }
