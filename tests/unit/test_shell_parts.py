@@ -241,6 +241,25 @@ async def test_failures_come_back_as_events() -> None:
         assert names == ["RingAgent", "AnswerCaller", "ping", "StartMusic"], "what ended it is heard first"
 
 
+async def test_a_hang_up_that_is_told_late_is_reported_before_the_failure_that_it_caused() -> None:
+    """Asterisk refuses to bridge a channel that just hung up, and tells of its end milliseconds later. Taken the
+    other way round, the caller would be kept for an agent who hung up on purpose."""
+    async with Workshop() as shop:
+        gone = e.LegGone(call=CALL, leg=part(CALL, 2), cause=31)
+        refuse = shop.switch.carry_out
+
+        async def tell_late(command: c.SwitchCommand, lane: int, shown: str) -> None:
+            asyncio.get_running_loop().call_later(0.005, shop.reported.append, gone)
+            await refuse(command, lane, shown)
+
+        shop.switch.carry_out = tell_late  # type: ignore[method-assign]
+        shop.switch.fails = {"Bridge": s.SwitchError("x", 422)}
+        shop.executor.submit([BRIDGE])
+        await asyncio.wait_for(shop.executor.drained(), 1)
+        failed = e.CommandFailed(call=CALL, part=BRIDGE.bridge, what="Bridge", status=422)
+        assert shop.reported == [gone, failed]
+
+
 # --- directory and interpreter --------------------------------------------------------------------------
 
 
