@@ -239,6 +239,36 @@ async def test_provisioned_phone_registers_with_the_digest_and_is_seen(
     await listener.close()
 
 
+@pytest.mark.asterisk
+@pytest.mark.timeout(60)
+async def test_what_is_pushed_is_in_force_at_once(stack: Stack, stack_asterisk: object) -> None:
+    """Asterisk keeps phones in a cache before its database; what is written goes past neither."""
+    listener = Listener(
+        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
+    )
+    await listener.until_note(SwitchUp)
+    name = Endpoint("dfeedfeedcace")
+    registrar = ("127.0.0.1", stack.ports["sip"])
+    before = "never"
+    for secret in ("first", "second"):
+        device = Device(endpoint=name, kind=DeviceKind.SIP, digest=digest(name, secret))
+        assert await listener.switch.provision(TENANT, device)
+        assert not await listener.switch.provision(TENANT, device)
+        with pytest.raises(ConnectionError):
+            async with Agent(registrar, name, before):
+                pass
+        async with Agent(registrar, name, secret):
+            await listener.until(lambda: _reached(listener, name) is True)
+        await listener.until(lambda: _reached(listener, name) is False)
+        before = secret
+    await listener.switch.withdraw(name)
+    with pytest.raises(ConnectionError):
+        async with Agent(registrar, name, before):
+            pass
+    assert name not in await listener.switch.devices()
+    await listener.close()
+
+
 def _reached(listener: Listener, name: Endpoint) -> bool | None:
     seen = [
         each.reachable for each in listener.notes if isinstance(each, DeviceSeen) and each.endpoint == name
