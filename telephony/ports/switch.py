@@ -15,7 +15,7 @@ from telephony.contract.ids import Endpoint, TenantId
 from telephony.contract.roster import Device
 from telephony.engine.commands import SwitchCommand
 
-LANES = 8
+LANES = 32
 """Commands of one conversation share a lane; lanes run side by side."""
 
 

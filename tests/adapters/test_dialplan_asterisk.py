@@ -17,6 +17,7 @@ from deployment.dev.sounds import ANNOUNCEMENT_HZ, MUSIC_HZ
 from deployment.dev.stack import Stack
 from dialplan.compiler import compile_fallback
 from dialplan.publish import RELOAD, install
+from telephony.adapters.ami.link import CLASSES, FALLBACK_EVENTS, REGISTRATIONS
 from telephony.adapters.ari.commands import CONNECTED_SECONDS, HELD_SECONDS
 from telephony.contract.ids import Endpoint
 from tests.stack_plugin import private_stack
@@ -207,13 +208,19 @@ async def test_the_compiled_queue_rings_an_agent_and_keeps_no_member(ari, outsid
     install(compile_fallback([policy()], [agent(Endpoint(PHONE))]), Path(server.asterisk.generated))
     for module in RELOAD:
         await ari.ask("PUT", f"asterisk/modules/{module}")
-    async with Agent(("127.0.0.1", server.ports["sip"]), PHONE, "word", do=Do.ACCEPT) as phone:
+    async with (
+        told_by_ami(server) as kinds,
+        Agent(("127.0.0.1", server.ports["sip"]), PHONE, "word", do=Do.ACCEPT) as phone,
+    ):
         call = await outside.dial(NUMBER)
         ring = await phone.invited(20)
         await heard(call, AGENT)
         await heard(ring, CALLER)
         await call.hang_up()
         await ring.ended()
+    looked_at = {"FullyBooted", *FALLBACK_EVENTS, *REGISTRATIONS}  # the first greets everybody
+    assert looked_at >= set(kinds) >= {"QueueCallerJoin", "QueueCallerLeave"}
+    assert "ContactStatus" in kinds
     async with asyncio.timeout(5):
         while PHONE in console(server, "queue show"):  # noqa: ASYNC110 - the console has no events
             await asyncio.sleep(0.05)
@@ -238,6 +245,30 @@ def console(server: Stack, command: str) -> str:
     ]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=10, check=True)
     return str(done.stdout)
+
+
+@contextlib.asynccontextmanager
+async def told_by_ami(server: Stack) -> AsyncIterator[list[str]]:
+    """Every kind of event that the daemon's AMI user is told meanwhile."""
+    kinds: list[str] = []
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.ports["ami"])
+    login = f"Action: Login\r\nUsername: murima\r\nSecret: {server.keys['ami']}\r\nEvents: {CLASSES}\r\n\r\n"
+    writer.write(login.encode())
+    async with asyncio.timeout(5):
+        while b"Authentication accepted" not in await reader.readline():
+            pass
+
+    async def listen() -> None:
+        async for line in reader:
+            if line.startswith(b"Event: "):
+                kinds.append(line[7:].decode().strip())
+
+    task = asyncio.create_task(listen())
+    try:
+        yield kinds
+    finally:
+        task.cancel()
+        writer.close()
 
 
 async def next_event(socket, kind: str) -> dict[str, Any]:

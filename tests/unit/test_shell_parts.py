@@ -242,8 +242,8 @@ async def test_failures_come_back_as_events() -> None:
 
 
 async def test_a_hang_up_that_is_told_late_is_reported_before_the_failure_that_it_caused() -> None:
-    """Asterisk refuses to bridge a channel that just hung up, and tells of its end milliseconds later. Taken the
-    other way round, the caller would be kept for an agent who hung up on purpose."""
+    """Asterisk refuses to bridge a channel that just hung up, and tells of its end milliseconds later. Taken
+    the other way round, the caller would be kept for an agent who hung up on purpose."""
     async with Workshop() as shop:
         gone = e.LegGone(call=CALL, leg=part(CALL, 2), cause=31)
         refuse = shop.switch.carry_out

@@ -9,11 +9,14 @@ from typing import Any
 import aiohttp
 
 from telephony.adapters.ari import meters, wire
-from telephony.ports.switch import SwitchError
+from telephony.ports.switch import LANES, SwitchError
 
 DEADLINE = 2.0
 KEEP_ALIVE = 10.0
-CONNECTIONS = 8
+SOCKETS = 2 * (LANES + 1)
+"""Of events and of all lanes, old and new ones at once: they come out of the same pool."""
+CONNECTIONS = 8 + SOCKETS
+"""Eight of them for lists and the like."""
 
 
 class Http:
@@ -30,7 +33,7 @@ class Http:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
                 headers=self._headers,
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS + 16, keepalive_timeout=KEEP_ALIVE),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
                 timeout=aiohttp.ClientTimeout(total=DEADLINE),
             )
         return self._session
