@@ -67,6 +67,26 @@ describe('a wrap-up before its outcomes are there', () => {
     expect(asked).toEqual(finished('helped'))
   })
 
+  it('forgets the digit of somebody who goes on to search', async () => {
+    await open()
+    await at('disposition-search').trigger('keydown', { key: '1' })
+    await at('disposition-search').setValue('ref')
+    arrive(OUTCOMES)
+    await flushPromises()
+    expect(panel.findAll('input[type=radio]').map((one) => (one.element as HTMLInputElement).checked)).toEqual([false])
+  })
+
+  it('files nothing for another call whose wrap-up began meanwhile', async () => {
+    await open()
+    await at('disposition-search').trigger('keydown', { key: '1' })
+    await at('finish').trigger('click')
+    const { useDesk } = await import('@/stores/desk')
+    useDesk().apply({ v: 1, type: 'agent.state', epoch: 1, seq: 2, ts: NOW, data: { wrap_up: { ...WRAP, call: 'c2' } } } as never)
+    arrive(OUTCOMES)
+    await flushPromises()
+    expect([asked, panel.findAll('input:checked').length]).toEqual([[], 0])
+  })
+
   it('asks for the note that a late outcome needs', async () => {
     await open()
     await at('disposition-search').trigger('keydown', { key: '2' })
