@@ -215,15 +215,21 @@ def _password(switch: AriSwitch) -> str:
 # --- on a real Asterisk only ------------------------------------------------------------------------------
 
 
+async def listening(stack: Stack, node: str = "a") -> Listener:
+    """A listener on the run's Asterisk, once that is up; whoever asks closes it."""
+    made = Listener(
+        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node=node)
+    )
+    await made.until_note(SwitchUp)
+    return made
+
+
 @pytest.mark.asterisk
 @pytest.mark.timeout(60)
 async def test_provisioned_phone_registers_with_the_digest_and_is_seen(
     stack: Stack, stack_asterisk: object
 ) -> None:
-    listener = Listener(
-        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
-    )
-    await listener.until_note(SwitchUp)
+    listener = await listening(stack)
     name = Endpoint("dfeedfeedfeed")
     device = Device(endpoint=name, kind=DeviceKind.SIP, digest=digest(name, "right"))
     await listener.switch.provision(TENANT, device)
@@ -243,10 +249,7 @@ async def test_provisioned_phone_registers_with_the_digest_and_is_seen(
 @pytest.mark.timeout(60)
 async def test_what_is_pushed_is_in_force_at_once(stack: Stack, stack_asterisk: object) -> None:
     """Asterisk keeps phones in a cache before its database; what is written goes past neither."""
-    listener = Listener(
-        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
-    )
-    await listener.until_note(SwitchUp)
+    listener = await listening(stack)
     name = Endpoint("dfeedfeedcace")
     registrar = ("127.0.0.1", stack.ports["sip"])
     before = "never"
@@ -281,10 +284,7 @@ def _reached(listener: Listener, name: Endpoint) -> bool | None:
 async def test_legs_are_dialled_at_the_first_try(stack: Stack, stack_asterisk: object) -> None:
     """Asterisk takes a dial as soon as it has told of the leg's entry: nothing is asked in vain."""
     name = Endpoint("dfeedfeedfeee")
-    listener = Listener(
-        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="early")
-    )
-    await listener.until_note(SwitchUp)
+    listener = await listening(stack, node="early")
     device = Device(endpoint=name, kind=DeviceKind.SIP, digest=digest(name, "pw"))
     await listener.switch.provision(TENANT, device)
     async with Agent(("127.0.0.1", stack.ports["sip"]), name, "pw"):
@@ -301,10 +301,7 @@ async def test_legs_are_dialled_at_the_first_try(stack: Stack, stack_asterisk: o
 @pytest.mark.asterisk
 @pytest.mark.timeout(60)
 async def test_order_of_a_callers_events(stack: Stack, stack_asterisk: object) -> None:
-    listener = Listener(
-        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
-    )
-    await listener.until_note(SwitchUp)
+    listener = await listening(stack)
     await listener.switch.renew_lease(3)
     before = time.time()
     async with Caller(("127.0.0.1", stack.ports["sip"])) as caller:
@@ -335,10 +332,7 @@ async def test_asterisk_survives_phones_that_report_while_the_daemon_disconnects
     stack.keeper.wait_ready("asterisk", 10)
     started = stack.keeper.status()["asterisk"]["pid"]
     names = [Endpoint(f"dfeedfeed{n:04x}") for n in range(8)]
-    setup = Listener(
-        AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
-    )
-    await setup.until_note(SwitchUp)
+    setup = await listening(stack)
     for name in names:
         device = Device(endpoint=name, kind=DeviceKind.SIP, digest=digest(name, "pw"))
         await setup.switch.provision(TENANT, device)
@@ -347,10 +341,7 @@ async def test_asterisk_survives_phones_that_report_while_the_daemon_disconnects
     for phone in phones:
         await phone.__aenter__()
     for n in range(40):
-        listener = Listener(
-            AriSwitch(url=stack.asterisk.ari, user="murima", password=stack.keys["ari"], shard="0", node="a")
-        )
-        await listener.until_note(SwitchUp)
+        listener = await listening(stack)
         storm = [asyncio.create_task(_come_and_go(phone)) for phone in phones]
         await asyncio.sleep(0.002 * (n % 10))
         await listener.close()
