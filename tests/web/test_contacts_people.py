@@ -14,7 +14,16 @@ from django.utils import timezone
 from tests.web.api_cases import ResourceCases
 from web.shared.core.actor import system
 from web.shared.records.models import AuditEvent, DomainEvent
-from web.tenant.contacts import consents, duplicates, queries, reach, safe_hours, searching, services
+from web.tenant.contacts import (
+    anonymity,
+    consents,
+    duplicates,
+    queries,
+    reach,
+    safe_hours,
+    searching,
+    services,
+)
 from web.tenant.contacts.models import AnonymousNumber, Contact, ContactPhone, ContactRelationship
 from web.tenant.reference_data.models import Location
 
@@ -255,7 +264,7 @@ def test_an_anonymous_caller_has_a_pseudonym_and_is_known_again(tenant, make_use
     assert agent.post(f"{URL}anonymous/", {"number": "0733000111"}).json()["name"] != name
     assert not ContactPhone.objects.exists()
     assert "712345678" not in str(list(AnonymousNumber.objects.values()))
-    same = queries.same_caller("+254712345678")
+    same = anonymity.same_caller("+254712345678")
     assert same is not None and str(same.pk) == first.json()["id"]
     assert [one["name"] for one in agent.get(f"{URL}?q={name[7:]}").json()["data"]] == [name]
     assert agent.post(f"{URL}anonymous/", {"number": "x"}).status_code == 422

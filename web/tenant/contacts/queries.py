@@ -122,23 +122,13 @@ def names(contacts: Iterable[Any]) -> dict[UUID, str]:
     return {row.pk: row.name for row in Contact.all_objects.filter(pk__in=list(contacts))}
 
 
-def same_caller(number: str) -> Contact | None:
-    """The anonymous contact that called from this E.164 number before, by the number's keyed hash."""
-    return anonymity.same_caller(number)
-
-
-def same_callers(numbers: Iterable[str]) -> dict[str, Contact]:
-    """As `same_caller`, for many numbers at once; a number that nobody called from is left out."""
-    return anonymity.same_callers(numbers)
-
-
 def of_callers(numbers: Iterable[str]) -> dict[str, list[Contact]]:
-    """Who calls from each number, best first: as `find_by_number`, else the contact of `same_caller`,
-    else the number is left out. Two queries for any number of strangers."""
+    """Who calls from each number, best first: as `find_by_number`, else the anonymous contact that
+    called from it before, else the number is left out. Two queries for any number of strangers."""
     asked = set(numbers)
     known = {number: find_by_number(number) for number in perhaps_known(asked)}
     named = {number: found for number, found in known.items() if found}
-    unnamed = same_callers(asked - named.keys())
+    unnamed = anonymity.same_callers(asked - named.keys())
     return named | {number: [contact] for number, contact in unnamed.items()}
 
 
