@@ -30,7 +30,7 @@ from web.shared.api.expansion import MOST
 from web.shared.tenants.context import tenant_context
 
 FILE = Path(__file__).with_name("query_counts.json")
-_UNCOUNTED = re.compile(r'SET search_path|(RELEASE )?SAVEPOINT|UPDATE "accounts_session" SET "last_seen')
+_UNCOUNTED = re.compile(r'(RELEASE )?SAVEPOINT|UPDATE "accounts_session" SET "last_seen')
 _VALUE = re.compile(r"'(?:[^']|'')*'(?:::\w+)?|\b\d+\b")
 _LIST = re.compile(r"IN \(\?(?:, \?)*\)")
 

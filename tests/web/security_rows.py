@@ -201,6 +201,9 @@ PARTS: dict[str, tuple[Row, ...]] = {
             web/test_tenancy.py
                 test_a_savepoints_rollback_does_not_move_the_search_path
                 test_checks_refuse_what_would_open_tenancy
+            web/test_tenancy_cursor.py
+                test_path_and_statement_leave_in_one_message
+                test_a_cursor_stays_where_it_was_made_whatever_is_set_in_between
             """,
         ),
         Row(

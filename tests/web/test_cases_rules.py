@@ -549,7 +549,7 @@ def test_a_list_costs_the_same_however_long_it_is(tenant, worker):
     def cost(query=""):
         with CaptureQueriesContext(connection) as said:
             assert worker.get(f"{URL}?limit=50{query}").status_code == 200
-        return len([one for one in said if not one["sql"].startswith("SET search_path")])
+        return len(said)
 
     kit.case(contact=person.pk)
     first, expanded = cost(), cost("&expand=contact,assigned_to,case_type")

@@ -63,7 +63,7 @@ def test_the_number_lookups_use_their_indexes(tenant):
     make("Amina", "+254712345678")
     with CaptureQueriesContext(connection) as said:
         queries.find_by_number("+254712345678")
-    assert len([one for one in said if not one["sql"].startswith("SET search_path")]) == 1
+    assert len(said) == 1
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN SELECT 1 FROM contacts_contactphone WHERE reverse(number) LIKE '876543217%%'")
@@ -74,7 +74,7 @@ def test_the_number_lookups_use_their_indexes(tenant):
 def test_the_quick_look_uses_both_indexes(tenant):
     with CaptureQueriesContext(connection) as said:
         queries.perhaps_known(["+254712345678", "+254722000111", "+12345678"])
-    (statement,) = [one["sql"] for one in said if not one["sql"].startswith("SET search_path")]
+    (statement,) = [one["sql"] for one in said]
     with connection.cursor() as cursor:
         for kind in ("seqscan", "indexscan", "indexonlyscan"):
             cursor.execute(f"SET LOCAL enable_{kind} = off")

@@ -38,7 +38,7 @@ def laid(*rows: dict[str, Any], on_conflict: str = "update") -> transfer.Written
 
 
 def statements(made: CaptureQueriesContext) -> list[str]:
-    return [one["sql"] for one in made if not one["sql"].startswith("SET search_path")]
+    return [one["sql"] for one in made]
 
 
 def state(contact: Contact) -> dict[str, Any]:

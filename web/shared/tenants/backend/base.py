@@ -5,7 +5,8 @@ in silence. Here a connection starts with nothing chosen, and any statement befo
 SchemaNotChosen: `tenant_context`, `public_context` or `tenant_db` (web.shared.tenants.context) make it.
 
 Only `public` and generated tenant ids can be chosen, so no text from outside ever reaches SET search_path.
-django_tenants sets the path again at each cursor; that stays (TENANT_LIMIT_SET_CALLS is refused by a check).
+A cursor names the path with every statement (`cursor`), so nothing that was set before can lead astray
+(TENANT_LIMIT_SET_CALLS, which trusts that, is refused by a check).
 
 A connection that comes from the pool is looked at unless it was in use a moment ago. One that is dead is
 replaced at once by the next: after PostgreSQL was started anew all of them are, and psycopg's own check lets
@@ -29,8 +30,10 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import NO_DB_ALIAS
 from django_tenants.postgresql_backend import base as upstream
+from django_tenants.utils import quote_schema_name
 from psycopg_pool import ConnectionPool
 
+from web.shared.tenants.backend.cursor import Cursor, Operations
 from web.shared.tenants.backend.editor import SchemaEditor
 from web.shared.tenants.ids import PUBLIC, is_tenant_id
 
@@ -84,6 +87,7 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
     """django_tenants' connection, closed by default."""
 
     SchemaEditorClass = SchemaEditor
+    ops_class = Operations
 
     tenant: Any
     schema_name: str | None
@@ -113,6 +117,9 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
         self.search_path_set_schemas = None
         # Upstream clears ContentType's cache here because ids could differ between schemas. Ours is one
         # shared table, so ids are equal everywhere and the cache stays.
+
+    def get_connection_params(self) -> Any:
+        return super().get_connection_params() | {"cursor_factory": Cursor}
 
     def get_new_connection(self, conn_params: Any) -> Any:
         """A connection that answers. More dead ones than the pool holds cannot come; after as many, the last
@@ -155,3 +162,13 @@ class DatabaseWrapper(upstream.DatabaseWrapper):  # type: ignore[misc]
                 "public_context(), or from async code through tenant_db(tenant_id, fn)."
             )
         return super()._cursor(name)
+
+    def _handle_search_path(self, cursor: Any = None) -> None:
+        """Upstream sets the path now; ours goes with the cursor's statements. A named cursor, which can carry
+        none, comes without `cursor`."""
+        own = getattr(cursor, "cursor", None)
+        if not isinstance(own, Cursor):
+            super()._handle_search_path(cursor)
+            return
+        schemas = ", ".join(quote_schema_name(schema) for schema in self._get_cursor_search_paths())
+        own.path = f"SET search_path = {schemas}; "
