@@ -1,8 +1,9 @@
 """From notes of the switch to events of a floor: whose channel it is, and what its end means.
 
 A caller's channel that leaves our application after a hang-up was seen has gone; one that leaves without
-any has left for the dialplan, as we asked or on its own time-out. An agent's leg is over when its channel
-ended, which carries the cause.
+any has left for the dialplan, as we asked or on its own time-out. An agent's leg, which is never sent on, is
+over when its hang-up is seen with the cause: Asterisk takes the channel down after that, and a waiting caller
+need not wait for it. A hang-up without a cause leaves that to the channel's end, which always carries one.
 """
 
 from collections.abc import Callable
@@ -49,8 +50,7 @@ class Interpreter:
             case s.CallerCame():
                 return self.came(note, now)
             case s.HangUpSeen(channel=channel, cause=cause):
-                self._hint(channel, cause)
-                return None
+                return self._hang_up(channel, cause)
             case s.ChannelLeft(channel=channel):
                 return self._left(channel)
             case s.ChannelEnded(channel=channel, cause=cause):
@@ -119,9 +119,12 @@ class Interpreter:
         self.reachable.pop(endpoint, None)
         self._reported.pop(endpoint, None)
 
-    def _hint(self, channel: str, cause: int) -> None:
-        if self._caller(channel) is not None and (cause or channel not in self._hints):
+    def _hang_up(self, channel: str, cause: int) -> Posted | None:
+        if self._caller(channel) is None:
+            return self._gone(channel, cause) if cause else None
+        if cause or channel not in self._hints:
             self._hints[channel] = cause
+        return None
 
     def _left(self, channel: str) -> Posted | None:
         caller = self._caller(channel)
@@ -140,6 +143,9 @@ class Interpreter:
         self._coming.pop(channel, None)
         if caller is not None:
             return caller[0], e.CallerGone(call=caller[1], cause=cause)
+        return self._gone(channel, cause)
+
+    def _gone(self, channel: str, cause: int) -> Posted | None:
         return self._leg(channel, lambda of, leg: e.LegGone(call=of, leg=leg, cause=cause))
 
     def _leg(self, channel: str, make: _Make) -> Posted | None:

@@ -53,7 +53,7 @@ async def serve(url: str, user: str, password: str, app: str, *endpoints: str) -
             await ask("DELETE", f"channels/{caller}/moh")
             await ask("POST", f"bridges/{id_}b/addChannel", channel=[caller, id_])
             await ask("POST", f"channels/{caller}/variable", variable="TIMEOUT(absolute)", value="8640000")
-        elif kind == "ChannelDestroyed" and id_ in legs:
+        elif kind == "ChannelHangupRequest" and id_ in legs:
             caller, agent = legs.pop(id_)
             idle.append(agent)
             await match()

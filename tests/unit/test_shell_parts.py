@@ -390,6 +390,20 @@ def test_legs_are_known_by_their_own_ids(directory: Directory, interpreter: Inte
     ]
 
 
+def test_a_leg_is_over_when_its_hang_up_is_seen_if_the_cause_is_known(
+    directory: Directory, interpreter: Interpreter
+) -> None:
+    directory.note([arrived()])
+    leg = LegId(f"{CALL}.2")
+    assert interpreter.read(s.HangUpSeen(node="a", channel=leg, cause=0), 1) is None
+    gone = (TENANT, e.LegGone(call=CALL, leg=leg, cause=31))
+    assert interpreter.read(s.HangUpSeen(node="a", channel=leg, cause=31), 1) == gone
+    assert interpreter.read(s.ChannelLeft(node="a", channel=leg), 1) is None
+    ended = s.ChannelEnded(node="a", channel=leg, cause=31)
+    assert interpreter.read(ended, 1) == gone, "of which the floor knows already"
+    assert not interpreter._hints
+
+
 def test_a_report_about_a_phone_is_newer_than_a_list_asked_for_before(interpreter: Interpreter) -> None:
     phone = Endpoint("d0123456789ab")
     asked = interpreter.reports
