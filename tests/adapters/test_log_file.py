@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from telephony.adapters.log import log as log_module
 from telephony.adapters.log.log import FileLog
 from telephony.adapters.log.memory import MemoryLog, Store
 from telephony.adapters.log.recovery import Unrecoverable
@@ -153,6 +154,23 @@ async def test_rows_hold_what_was_written(log_database: Urls, tmp_path: Path) ->
         assert call in found[1][5]
         kept = rows(log_database.daemon, "SELECT party, key, sealed, digest, erased FROM log_party")
         assert kept == [(party.party, 1, party.sealed, party.digest, None)]
+
+
+async def test_followers_hear_a_moment_after_the_step_unless_somebody_waits(
+    log_database: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, log_database.daemon) as (log, writer):
+        tail = log.tail("bus")
+        monkeypatch.setattr(log_module, "LEAD_SECONDS", 30)
+        log.append(writer.some(ONE, 1), [])
+        await until(lambda: log.segments.synced == log.segments.end)  # whatever else moves
+        assert await tail.batch(0.05) == [] and facts(log_database) == []
+        assert await log.committed(ONE, 1, 10) == "ok"
+        assert len(await tail.batch(0)) == 1 and facts(log_database) == [1]
+        tail.passed()
+        monkeypatch.setattr(log_module, "LEAD_SECONDS", 0.001)
+        log.append(writer.some(ONE, 1), [])
+        assert len(await tail.batch(10)) == 1
 
 
 async def test_nobody_changes_or_deletes_a_fact(log_database: Urls, tmp_path: Path) -> None:
@@ -409,6 +427,7 @@ async def test_a_small_file_is_closed_in_time_and_goes(
 _DAEMON = """
 import asyncio, structlog, sys
 from pathlib import Path
+from telephony.adapters.log import log as log_module
 from telephony.adapters.log.log import FileLog
 from telephony.contract.view import apply
 from tests.adapters.log_kit import ONE, TWO, Writer, a_party
