@@ -22,16 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployment.dev import guardian, machine
+from deployment.dev.priority import STANDS_BACK, hold_back
 from deployment.dev.say import Trouble, say
 
 _TICK_SECONDS = 0.03
 _RESTART_SECONDS = 1.0
+_ORDER_SECONDS = (0.15, 2.0)
+"""How soon the order of the sessions is looked at again: while some are still to be changed, and else."""
 _HERE = Path(__file__).parent
-STANDS_BACK = {"postgres": 5, "web": 5, "intake": 12, "worker": 12, "beat": 12}
-"""Who lets others have the processor first, and how far, as nice values. On a machine with few cores Asterisk
-and the daemon come first: a caller who is being connected, and everybody's sound. Then the desks, which ask
-PostgreSQL who is calling. Rows, mail and periodic work come when those leave room; who waits for them waits
-a little more, and only under load."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +76,7 @@ class Keeper:
         self._pids = home / "run/pids.json"
         self._children: dict[str, _Child] = {}
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._order_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="keeper", daemon=True)
         self._guardian: subprocess.Popen[bytes] | None = None
         for name in ("run", "log"):
@@ -227,6 +226,13 @@ class Keeper:
                 job()
             for child in list(self._children.values()):
                 self._tick(child)
+            if time.monotonic() >= self._order_at:
+                self._order_at = time.monotonic() + _ORDER_SECONDS[self._in_order()]
+
+    def _in_order(self) -> bool:
+        """Let all sessions of who stands back stand back; True when they do."""
+        pids = {name: child.process.pid for name, child in self._children.items() if child.process}
+        return all(hold_back(pids[name], nice) for name, nice in STANDS_BACK.items() if name in pids)
 
     def _tick(self, child: _Child) -> None:
         if child.process is not None and (code := child.process.poll()) is not None:

@@ -5,8 +5,7 @@ and not as code between fork and exec, because the parent has threads. The kerne
 signal when the user changes, so it is asked for after that; the parent may have died before, so it
 is looked at once more after asking.
 
-A nice value alone changes nothing between two children: each leads a session, and a kernel with autogroups
-shares the processor between sessions first and looks at nice values within one. So the session gets it too.
+What a nice value needs beside itself, `priority` tells.
 """
 
 from __future__ import annotations

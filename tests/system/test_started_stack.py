@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 import redis
 
+from deployment.dev.priority import STANDS_BACK
 from tests.system.conftest import World
 from tests.system.kit.children import children
 from tests.system.kit.crew import SLUG
@@ -165,14 +167,28 @@ def redis_text(address: str) -> str:
 
 def test_calls_come_first_where_processors_are_few(murima: World) -> None:
     """Where the kernel weighs sessions before processes, a nice value alone changes nothing."""
-    order = {0: ("asterisk", "daemon", "redis"), 5: ("web", "postgres"), 12: ("intake", "worker", "beat")}
-    wanted_of = {name: nice for nice, names in order.items() for name in names}
-    for name, one in murima.stack.keeper.status().items():
-        wanted = wanted_of[name]
+    status = murima.stack.keeper.status()
+    assert {"asterisk", "daemon", "redis"}.isdisjoint(STANDS_BACK) and STANDS_BACK.keys() <= status.keys()
+    for name, one in status.items():
+        wanted = STANDS_BACK.get(name, 0)
         assert isinstance(one["pid"], int)
         assert os.getpriority(os.PRIO_PROCESS, one["pid"]) == wanted, name
-        group = Path(f"/proc/{one['pid']}/autogroup")
-        assert not group.exists() or group.read_text().endswith(f"nice {wanted}\n"), name
+        assert _weighed(one["pid"], wanted), name
+
+
+def test_a_connection_of_postgres_stands_back_with_it(murima: World) -> None:
+    """It opens a session of its own, which begins with a weight of its own."""
+    with psycopg.connect(murima.stack.postgres.url("postgres")) as connection:
+        pid = connection.info.backend_pid
+        until = time.monotonic() + 30
+        while not _weighed(pid, STANDS_BACK["postgres"]):
+            assert time.monotonic() < until, "it weighs as much as all of Asterisk"
+            time.sleep(0.1)
+
+
+def _weighed(pid: int, nice: int) -> bool:
+    group = Path(f"/proc/{pid}/autogroup")
+    return not group.exists() or group.read_text().endswith(f" nice {nice}\n")
 
 
 async def test_no_secret_is_in_a_log_in_redis_or_in_a_processs_arguments(murima: World) -> None:
