@@ -133,12 +133,12 @@ class Executor:
         kind = type(command).__name__
         shown = ""
         if not self._wanted(command):
-            meters.COMMANDS.labels("overtaken").inc()
+            meters.commands("overtaken").inc()
             return
         if isinstance(command, c.RingAgent):
             shown = self._shown(command)
         node = self._node_of(command.call)
-        meters.COMMANDS.labels(kind).inc()
+        meters.commands(kind).inc()
         try:
             await self._switches[node].carry_out(command, lane, shown)
         except SwitchError as error:
@@ -147,7 +147,7 @@ class Executor:
             log.exception("command_broke", node=node, command=kind, error=type(error).__name__)
             await self._failed(node, command, SwitchError(kind, 0))
         else:
-            meters.COMMAND_SECONDS.labels(kind).observe(monotonic() - moment)
+            meters.command_seconds(kind).observe(monotonic() - moment)
 
     async def _failed(self, node: str, command: c.SwitchCommand, error: SwitchError) -> None:
         kind = type(command).__name__

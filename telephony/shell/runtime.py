@@ -246,9 +246,9 @@ class Runtime:
             self._park(tenant, tenancy)
             return Step()
         tenancy.longest = max(tenancy.longest, monotonic() - started)
-        meters.STEPS.labels(tenant, kind).inc()
+        meters.steps(tenant, kind).inc()
         if step.ignored is not None:
-            meters.IGNORED.labels(tenant, kind).inc()
+            meters.ignored(tenant, kind).inc()
             if isinstance(event, e.CallerEntered):
                 self._parties.drop(event.call, event.party)
         return step
@@ -277,7 +277,7 @@ class Runtime:
 
     def _forget(self, entries: list[Entry]) -> None:
         for entry in entries:
-            meters.FACTS.labels(entry.tenant, type(entry.fact).__name__).inc()
+            meters.facts(entry.tenant, type(entry.fact).__name__).inc()
             if isinstance(entry.fact, f.CallEnded):
                 self._parties.forget(entry.fact.call)
 

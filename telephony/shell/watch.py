@@ -94,7 +94,7 @@ class Watch:
         """Until cancelled. Raises SwitchTooOld, Fenced."""
         async for note in self._switch.notes():
             self._door.check()
-            meters.NOTES.labels(self.node, type(note).__name__).inc()
+            meters.notes(self.node, type(note).__name__).inc()
             match note:
                 case s.SwitchUp(boot=boot):
                     self._came_up(boot)

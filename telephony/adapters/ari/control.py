@@ -53,7 +53,7 @@ class ControlSocket:
                     return await self._insist(method, uri, body)
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 await self._drop()
-                meters.REQUESTS.labels(self._node, "none").inc()
+                meters.requests(self._node, "none").inc()
                 raise SwitchError(f"{method} {uri.split('/')[0]}", 0) from error
             except asyncio.CancelledError:
                 await self._drop()
@@ -67,11 +67,11 @@ class ControlSocket:
                 answer = await self._exchange(method, uri, body)
             except (TimeoutError, aiohttp.ClientError, OSError):
                 await self._drop()
-                meters.REQUESTS.labels(self._node, "again").inc()
+                meters.requests(self._node, "again").inc()
                 await asyncio.sleep(random.uniform(*PAUSE))
                 continue
             self._seconds.observe(monotonic() - started)
-            meters.REQUESTS.labels(self._node, meters.outcome(answer.status_code)).inc()
+            meters.requests(self._node, meters.outcome(answer.status_code)).inc()
             return answer.status_code, answer.message_body
 
     async def _exchange(self, method: str, uri: str, body: dict[str, object]) -> wire.RestResponse:
@@ -94,7 +94,7 @@ class ControlSocket:
             try:
                 _, event = wire.decode(message.data)
             except wire.Malformed:
-                meters.DROPPED.labels(self._node, "malformed").inc()
+                meters.dropped(self._node, "malformed").inc()
                 continue
             if isinstance(event, wire.RestResponse) and event.request_id == expected:
                 return event

@@ -128,10 +128,10 @@ class Feed:
 
     def _put_frame(self, data: str | bytes) -> None:
         if len(data) > FRAME_LIMIT:
-            meters.DROPPED.labels(self._node, "oversized").inc()
+            meters.dropped(self._node, "oversized").inc()
         elif len(self._items) >= self._capacity:
             self._overflowed = True
-            meters.DROPPED.labels(self._node, "overflow").inc()
+            meters.dropped(self._node, "overflow").inc()
         else:
             self._put(Frame(data))
 

@@ -50,9 +50,9 @@ class Http:
             async with self.session().request(method, self.address(path), json=body) as answer:
                 data = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            meters.REQUESTS.labels(self._node, "none").inc()
+            meters.requests(self._node, "none").inc()
             raise SwitchError(what, 0) from error
-        meters.REQUESTS.labels(self._node, meters.outcome(answer.status)).inc()
+        meters.requests(self._node, meters.outcome(answer.status)).inc()
         if answer.status // 100 != 2 and answer.status not in done:
             raise SwitchError(what, answer.status)
         return data

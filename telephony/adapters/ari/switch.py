@@ -82,14 +82,14 @@ class AriSwitch:
         try:
             kind, event = wire.decode(frame.data)
             if event is None:
-                meters.DROPPED.labels(self.node, "unused" if kind in wire.IGNORED else "unknown").inc()
+                meters.dropped(self.node, "unused" if kind in wire.IGNORED else "unknown").inc()
                 return None
-            meters.FRAMES.labels(self.node, kind).inc()
+            meters.frames(self.node, kind).inc()
             if isinstance(event, wire.StasisStart):
                 self._entries.entered(event.channel.id)
             return translate.note(event, node=self.node, application=self.application)
         except wire.Malformed:
-            meters.DROPPED.labels(self.node, "malformed").inc()
+            meters.dropped(self.node, "malformed").inc()
             return None
 
     async def _prepare(self) -> str:
@@ -135,7 +135,7 @@ class AriSwitch:
             status, body = await self._control.request(lane, request.method, request.uri, request.body)
             if not (request.needs_entry and status == 409 and commands.NOT_ENTERED in body):
                 break
-            meters.REQUESTS.labels(self.node, "early").inc()
+            meters.requests(self.node, "early").inc()
             await asyncio.sleep(ENTRY_SECONDS * (attempt + 1))
         else:
             raise SwitchError(what, status)

@@ -1,4 +1,7 @@
-"""What is said to PostgreSQL, word for word. The tables are made by migrations of web.shared.core."""
+"""What is said to PostgreSQL, word for word. The tables are made by migrations of web.shared.core.
+
+Lists of facts and parties go as binary (%b): as text, every quotation mark in them is escaped one by one.
+"""
 
 OWNER = "SELECT epoch, holder FROM public.log_owner WHERE shard = %s"
 
@@ -34,7 +37,7 @@ ARRAY(SELECT seq FROM place ORDER BY tenant)
 POSITIONS = "SELECT tenant, seq FROM public.log_position WHERE shard = %s"
 
 _FACTS = """
-unnest(%s::text[], %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+unnest(%b::text[], %b::bigint[], %b::date[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], %b::text[])
 AS t (tenant, seq, day, epoch, at, type, data, ask)
 """
 
@@ -69,7 +72,7 @@ AND f.type = t.type AND f.data::text = t.data AND f.ask IS NOT DISTINCT FROM t.a
 INSERT_PARTIES = """
 INSERT INTO public.log_party (tenant, party, key, sealed, digest)
 SELECT tenant, party, key, sealed, nullif(digest, ''::bytea)
-FROM unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::bytea[])
+FROM unnest(%b::text[], %b::text[], %b::int[], %b::bytea[], %b::bytea[])
 AS t (tenant, party, key, sealed, digest)
 ON CONFLICT DO NOTHING
 """
