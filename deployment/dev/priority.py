@@ -12,8 +12,8 @@ from pathlib import Path
 
 STANDS_BACK = {"redis": 5, "web": 8, "postgres": 10, "intake": 15, "worker": 15, "beat": 15}
 """How far each lets others go first, as nice values. Asterisk and the daemon come first: a caller who is
-being connected, and everybody's sound. Then the desks, then PostgreSQL. Rows, mail and periodic work come
-when those leave room; who waits for them waits a little more, and only under load."""
+being connected, and everybody's sound. Then what carries to the desks, the desks, PostgreSQL. Rows, mail and
+periodic work come when those leave room; who waits for them waits a little more, and only under load."""
 
 
 def hold_back(leader: int, nice: int) -> bool:
