@@ -168,7 +168,7 @@ def redis_text(address: str) -> str:
 def test_calls_come_first_where_processors_are_few(murima: World) -> None:
     """Where the kernel weighs sessions before processes, a nice value alone changes nothing."""
     status = murima.stack.keeper.status()
-    assert {"asterisk", "daemon", "redis"}.isdisjoint(STANDS_BACK) and STANDS_BACK.keys() <= status.keys()
+    assert {"asterisk", "daemon"}.isdisjoint(STANDS_BACK) and STANDS_BACK.keys() <= status.keys()
     for name, one in status.items():
         wanted = STANDS_BACK.get(name, 0)
         assert isinstance(one["pid"], int)
