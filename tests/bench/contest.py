@@ -26,15 +26,25 @@ SETTLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """`calls` of one scenario at one rate (a second). In line, the rate is that of agents becoming free."""
+    """`calls` of one scenario at one rate (a second): `free`, `silent` (the same with callers who send no
+    sound) or `waiting`, where the rate is that of agents becoming free."""
 
     scenario: str
     rate: int
     calls: int
 
     @property
+    def in_line(self) -> bool:
+        return self.scenario == "waiting"
+
+    @property
+    def numbers(self) -> str:
+        """Whose numbers are called."""
+        return "waiting" if self.in_line else "free"
+
+    @property
     def talk(self) -> float:
-        if self.scenario == "free":
+        if not self.in_line:
             return TALK_SECONDS
         return max(0.05, WAITING_AGENTS / self.rate - RING_SECONDS)
 
@@ -47,8 +57,8 @@ class Heat:
 class Contest:
     """`async with Contest(seed) as contest: outcomes = await contest.run(heats, contestants)`."""
 
-    def __init__(self, seed: int, *, silent: bool = False) -> None:
-        self._seed, self._silent = seed, silent
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._served = 0
         self._children: list[Child] = []
 
@@ -110,9 +120,9 @@ class Contest:
             await asyncio.sleep(SETTLE_SECONDS)
             before = await asyncio.to_thread(processes.sample, self._pids(bare))
             job = {
-                "do": "run", "scenario": heat.scenario, "number": numbers[contestant][heat.scenario],
+                "do": "run", "in_line": heat.in_line, "number": numbers[contestant][heat.numbers],
                 "calls": heat.calls, "rate": heat.rate, "talk": heat.talk, "waiting": 2 * WAITING_AGENTS,
-                "silent": self._silent,
+                "silent": heat.scenario == "silent",
             }  # fmt: skip
             seen = await self._load.ask(job, heat.seconds)
             during = await asyncio.to_thread(processes.sample, self._pids(bare))
@@ -147,7 +157,7 @@ class Contest:
 
     async def _bare(self, heat: Heat) -> Child:
         """The bare program, serving the agents of this heat."""
-        agents = self._endpoints[: WAITING_AGENTS if heat.scenario == "waiting" else AGENTS]
+        agents = self._endpoints[: WAITING_AGENTS if heat.in_line else AGENTS]
         where = (self.stack.asterisk.ari, ARI_USER, self.stack.keys["ari"], ground.BARE_APPLICATION)
         child = await Child.start("bare", "tests/bench/bare.py", *where, *agents, environment={})
         try:

@@ -6,10 +6,11 @@ the agent's BYE was handed to the kernel. Agents answer after a tenth of a secon
 random talk.
 
 - `free`: calls come at a rate, somebody is always free. A sample is caller's INVITE → agent's INVITE.
+- `silent`: the same, and callers send no sound. Asterisk's Answer() then waits half a second, and with it
+  whoever answers before looking for an agent.
 - `waiting`: callers are kept in line. A sample is an agent's BYE → the next INVITE at that agent.
 
-Callers send a few packets of silence after the answer, because Asterisk's Answer() waits half a second for
-the first sound, and a caller who is silent on the wire would put that into the dialplan's figures.
+In the other two callers send a few packets of silence after the answer, all that Answer() waits for.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Load:
     # --- a run ------------------------------------------------------------------------------------------
 
     async def _run(self, ask: dict[str, Any]) -> dict[str, Any]:
-        """{scenario, number, calls, rate, talk, waiting, silent} → samples in ms, counts, own CPU."""
+        """{in_line, number, calls, rate, talk, waiting, silent} → samples in ms, counts, own CPU."""
         self._talk, self._rings, self._gaps = ask["talk"], {}, []
         self._packets = 0 if ask["silent"] else PACKETS
         for phone in self._phones:
@@ -131,7 +132,7 @@ class Load:
         begun = loop.time()
         async with Caller(self._trunk) as outside:
             try:
-                tasks = await (self._at_rate if ask["scenario"] == "free" else self._in_line)(outside, ask)
+                tasks = await (self._in_line if ask["in_line"] else self._at_rate)(outside, ask)
                 ended = await asyncio.gather(*tasks)
             finally:
                 gc.enable()
@@ -140,7 +141,7 @@ class Load:
         await self._forget()
         good = [call for call in ended if call is not None]
         return {
-            "samples": self._samples(ask["scenario"], good),
+            "samples": self._samples(good, in_line=ask["in_line"]),
             "placed": len(ended),
             "served": sum(len(self._rings.get(caller, [])) >= 1 for caller, _ in good),
             "rings": sum(map(len, self._rings.values())),
@@ -148,12 +149,9 @@ class Load:
             "cpu": used,
         }
 
-    def _samples(self, scenario: str, calls: list[tuple[str, float]]) -> list[float]:
-        if scenario == "free":
-            delays = [self._rings[caller][0] - at for caller, at in calls if caller in self._rings]
-        else:
-            delays = self._gaps
-        return [1000 * delay for delay in delays]
+    def _samples(self, calls: list[tuple[str, float]], *, in_line: bool) -> list[float]:
+        rung = [self._rings[caller][0] - at for caller, at in calls if caller in self._rings]
+        return [1000 * delay for delay in (self._gaps if in_line else rung)]
 
     async def _at_rate(
         self, outside: Caller, ask: dict[str, Any]
